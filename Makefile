@@ -1,0 +1,64 @@
+# The commands of the project. Everything runs in .venv, which the first command makes.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full lint types layers unit bench lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# Creating a virtual environment needs Python 3.11 and its venv module; say so instead of failing later.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "router-memory needs Python 3.11 or later; try: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+	  || { echo "this Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python requirements/runtime.lock pyproject.toml
+	@echo "installing router-memory and what it needs (a minute or two the first time)"
+	@$(PIP) install -r requirements/runtime.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+	@echo "installing the development tools"
+	@$(PIP) install -r requirements/dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime  ## replay a conversation and see which memories are injected, and why
+	@$(BIN)/router-memory demo $(ARGS)
+
+test: lint types layers unit  ## everything a change must pass
+
+lint: $(VENV)/.dev  ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## mypy --strict
+	@$(BIN)/mypy
+
+layers: $(VENV)/.dev  ## the architecture, by import-linter
+	@$(BIN)/lint-imports
+
+unit: $(VENV)/.dev  ## pytest: unit, contract, property, documentation
+	@$(BIN)/pytest $(ARGS)
+
+test-full: $(VENV)/.dev  ## the long tests: crash loops and whole data sets
+	@$(BIN)/pytest -m full $(ARGS)
+
+bench: $(VENV)/.dev  ## time the stages and write bench/results/local/*.json
+	@$(BIN)/python -m bench.stages $(ARGS)
+
+lock: $(VENV)/.dev  ## resolve the lock files anew
+	@$(PIP) install pip-tools
+	@sh requirements/lock.sh $(BIN)/pip-compile
+
+clean:  ## remove the environment and every cache
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

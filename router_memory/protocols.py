@@ -1,0 +1,188 @@
+"""The seams. Pipeline and plugin know backends through these protocols alone.
+
+A protocol exists where two implementations live in the tree or one is the product's and the
+other a test double that the contract suite holds to the same behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from router_memory.types import (
+    CandidateQuery,
+    CandidateSet,
+    LexicalStatistics,
+    MemoryRecord,
+    MemoryType,
+    MemoryWrite,
+    Page,
+    Scope,
+    StoreStats,
+    WriteStatus,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Embedder", "MemoryStore"]
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors. Calls from concurrent tasks are batched together.
+
+    A call cancelled before its batch began costs nothing.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """Number of components of a vector. Valid after `open`."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies weights, pooling, prefixes and dimension, e.g. ``all-MiniLM-L6-v2/384/53aa5117…``. Valid after `open`."""
+        ...
+
+    async def open(self) -> None:
+        """Loads the model and encodes one text, so that the first request finds it warm.
+
+        Raises:
+            EmbeddingError: The model cannot be loaded.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Frees the model. Calls under way are finished, later ones raise `EmbeddingError`. Idempotent."""
+        ...
+
+    async def embed_query(self, text: str) -> NDArray[np.float32]:
+        """The vector of a question: float32 of shape (dimension,), unit norm.
+
+        A text longer than the model reads is embedded in parts and their mean is normalised.
+
+        Raises:
+            EmbeddingError: The model failed or is closed.
+        """
+        ...
+
+    async def embed_passages(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The vectors of texts to be stored, one array per text: float32 of shape (parts, dimension), unit rows.
+
+        A text longer than the model reads gets one row for each part; nothing is cut off.
+        Queries that arrive meanwhile go first.
+
+        Raises:
+            EmbeddingError: The model failed or is closed.
+        """
+        ...
+
+    def backlog_seconds(self) -> float:
+        """How long a query that came now would wait before its batch starts, estimated, ≥ 0."""
+        ...
+
+
+class MemoryStore(Protocol):
+    """Holds memories, their vectors, their lexical statistics and an epoch per user.
+
+    Every call takes a `Scope` and touches nothing outside it. A scope without a project covers all
+    projects of the user; one with a project covers only the memories written to that project.
+    Errors are `BackendError`s; arguments are checked before anything is read or written.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the backend as in the configuration."""
+        ...
+
+    async def open(self) -> None:
+        """Opens or creates the store.
+
+        Raises:
+            IndexMismatch: The data there were written with another dimension or embedder.
+            BackendUnavailable: It cannot be reached.
+            BackendRejected: It is corrupt, of a later schema, or not writable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Releases everything. Idempotent."""
+        ...
+
+    async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
+        """The user's epoch and lexical statistics, with the document frequency of each of `stems`."""
+        ...
+
+    async def candidates(self, query: CandidateQuery) -> CandidateSet:
+        """The nearest memories of the query's vector united with those that hold one of its stems."""
+        ...
+
+    async def add(self, scope: Scope, writes: Sequence[MemoryWrite]) -> list[WriteStatus]:
+        """Stores memories: records, vectors, statistics and a new epoch in one atomic step.
+
+        Returns:
+            For each write, in order, STORED, or MERGED where its id was there already (of which nothing
+            changes). When all were merged the epoch stays.
+
+        Raises:
+            InvalidRequest: A record belongs to another scope or a vector has the wrong shape; nothing is stored.
+            BackendTimeout: Whether the writes took effect is unknown.
+            BackendRejected: Nothing was stored.
+        """
+        ...
+
+    async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
+        """The memory, or ``None`` when there is none of that id in the scope."""
+        ...
+
+    async def list(
+        self,
+        scope: Scope,
+        *,
+        types: frozenset[MemoryType] = frozenset(),
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page:
+        """Memories, newest first (by creation, then position, then id), a page at a time.
+
+        Raises:
+            InvalidRequest: The cursor is not one this scope was given.
+        """
+        ...
+
+    async def update(self, scope: Scope, write: MemoryWrite) -> MemoryRecord | None:
+        """Replaces content, type, importance, vectors and statistics of an existing memory.
+
+        id, owner, role, speaker, conversation, created_at and access_count stay; updated_at is the write's.
+
+        Returns:
+            The memory as it is now, or ``None`` when there is none of that id in the scope: an update never creates.
+        """
+        ...
+
+    async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
+        """Deletes memories with all that belongs to them. Returns how many there were."""
+        ...
+
+    async def forget_scope(
+        self, scope: Scope, *, types: frozenset[MemoryType] = frozenset(), older_than: datetime | None = None
+    ) -> int:
+        """Deletes the scope's memories of these types (empty: all) created before `older_than` (``None``: all).
+
+        Bounded batches: one that is interrupted can be repeated. Returns how many were deleted.
+        """
+        ...
+
+    async def count(self, scope: Scope, *, types: frozenset[MemoryType] = frozenset()) -> int:
+        """How many memories the scope holds."""
+        ...
+
+    async def touch(self, scope: Scope, ids: Sequence[str], at: datetime) -> None:
+        """Counts an access of each memory. Ids that are gone are ignored; the epoch stays."""
+        ...
+
+    async def stats(self) -> StoreStats:
+        """Totals over all users, for operators."""
+        ...

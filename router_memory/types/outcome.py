@@ -1,0 +1,198 @@
+"""What a caller gets back: hits, the explanation of a choice, the outcome of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from router_memory.types.record import MemoryRecord, WriteStatus
+from router_memory.types.scope import Scope
+
+__all__ = ["Cut", "Dropped", "Explain", "Hit", "Outcome", "Reason", "Recollection", "Status", "WriteResult"]
+
+Message = Mapping[str, Any]
+"""One chat message in the OpenAI form."""
+
+
+class Status(StrEnum):
+    """What memory did for a request."""
+
+    USED = "used"
+    MISSING = "missing"
+    DISABLED = "disabled"
+    POLICY_BLOCKED = "policy_blocked"
+    IGNORED = "ignored"
+    UNAVAILABLE = "unavailable"
+
+
+class Reason(StrEnum):
+    """Why a status is what it is."""
+
+    INJECTED = "injected"
+    NO_RESULTS = "no_results"
+    """Nothing reached the threshold."""
+    FILTERED = "filtered"
+    """Something reached the threshold, and a filter dropped all of it."""
+    EMPTY_CONTEXT = "empty_context"
+    """The memories found hold no text to inject."""
+    USER_ID_MISSING = "user_id_missing"
+    USER_ID_INVALID = "user_id_invalid"
+    MESSAGES_MALFORMED = "messages_malformed"
+    """`messages` is not a list of mappings with a role."""
+    QUERY_INELIGIBLE = "query_ineligible"
+    """No user message with text, or only a greeting."""
+    PASSTHROUGH = "passthrough"
+    """No decision was taken: the client named a concrete model."""
+    DECISION_CONFIG = "decision_config"
+    GLOBAL_CONFIG = "global_config"
+    REQUEST_OPT_OUT = "request_opt_out"
+    ROUTE_CONFIG = "route_config"
+    MODEL_CONFIG = "model_config"
+    STORE_UNAVAILABLE = "store_unavailable"
+    RETRIEVAL_ERROR = "retrieval_error"
+    INJECTION_ERROR = "injection_error"
+    TIMEOUT = "timeout"
+    """The deadline passed."""
+    OVERLOADED = "overloaded"
+    """The wait alone would have passed the deadline, so nothing was tried."""
+    CLOSED = "closed"
+    """The plugin was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A memory found.
+
+    Attributes:
+        record: The memory.
+        similarity: In [0, 1], the scale thresholds are on; (1 + cosine) / 2 in dense mode.
+        score: What it was ordered by; comparable within one request and mode only.
+        cosine: Of the query to the memory, in [-1, 1].
+        lexical: BM25 on the user's own statistics, ≥ 0.
+        signals: Every signal's contribution to `score`, by name.
+    """
+
+    record: MemoryRecord
+    similarity: float
+    score: float
+    cosine: float
+    lexical: float
+    signals: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the list was cut and why.
+
+    Attributes:
+        floor: The configured threshold.
+        threshold: The one applied, ≥ floor.
+        rule: Name of the rule.
+        why: One sentence for a person.
+    """
+
+    floor: float
+    threshold: float
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A memory that reached the threshold and was not returned, and why."""
+
+    hit: Hit
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """The result of one search with the numbers behind it.
+
+    Attributes:
+        hits: What is left, best first.
+        cut: The cut-off.
+        below: Up to five best candidates that did not reach the threshold.
+        dropped: What limit and filters took out.
+        candidates: Number of candidates ranked.
+        query_text: What was embedded, with the user's own frequent names taken out.
+        names: The tokens taken out.
+        seconds: Wall time by stage.
+        exact, partial: See `CandidateSet`.
+    """
+
+    hits: tuple[Hit, ...]
+    cut: Cut
+    below: tuple[Hit, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    candidates: int = 0
+    query_text: str = ""
+    names: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    exact: bool = True
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Why a request got what it got.
+
+    Attributes:
+        decision: Name of the decision as it came; `known` says whether the configuration has it.
+        policy: The resolved policy, JSON-compatible.
+        query: The user's text that was searched for.
+        recollection: The search, ``None`` when none took place.
+        injected_tokens: Size of the block in tokens of `token_counter`.
+        token_counter: Name of the counter.
+        error: Class and message of a failure that was passed over.
+        seconds: Wall time by stage, ``total`` among them.
+    """
+
+    decision: str | None
+    known: bool
+    policy: Mapping[str, Any]
+    query: str = ""
+    recollection: Recollection | None = None
+    injected_tokens: int = 0
+    token_counter: str = ""
+    error: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `on_request` gives back.
+
+    Attributes:
+        messages: The messages to send on: the caller's own, in order, with at most one added.
+        memories: What was injected, best first.
+        status, reason: What happened.
+        explain: The numbers behind it.
+        scope: Whose request it was; ``None`` when the user is unknown.
+        conversation_id: As given or derived.
+    """
+
+    messages: Sequence[Message]
+    memories: tuple[Hit, ...]
+    status: Status
+    reason: Reason
+    explain: Explain
+    scope: Scope | None = None
+    conversation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of one message.
+
+    Attributes:
+        status: See `WriteStatus`.
+        reason: Why it was skipped, rejected or failed; empty otherwise.
+        id: Of the memory; empty when none was made.
+    """
+
+    status: WriteStatus
+    reason: str = ""
+    id: str = ""
