@@ -38,16 +38,26 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Number of components of a vector. Valid after `open`."""
+        """Number of components of a vector. Valid after `identify`."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Identifies weights, pooling, prefixes and dimension, e.g. ``all-MiniLM-L6-v2/384/53aa5117…``. Valid after `open`."""
+        """Identifies weights, pooling, prefixes and dimension: ``name/dimension/digest``. Valid after `identify`."""
+        ...
+
+    async def identify(self) -> None:
+        """Finds the model and takes its fingerprint without loading it.
+
+        Raises:
+            EmbeddingError: There is no such model here.
+        """
         ...
 
     async def open(self) -> None:
         """Loads the model and encodes one text, so that the first request finds it warm.
+
+        The first text to embed does the same where nobody called this.
 
         Raises:
             EmbeddingError: The model cannot be loaded.
@@ -135,6 +145,10 @@ class MemoryStore(Protocol):
 
     async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
         """The memory, or ``None`` when there is none of that id in the scope."""
+        ...
+
+    async def contains(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids that are stored in the scope."""
         ...
 
     async def list(

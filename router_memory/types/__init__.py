@@ -10,6 +10,7 @@ from router_memory.types.outcome import (
     Reason,
     Recollection,
     Status,
+    WriteIntent,
     WriteResult,
 )
 from router_memory.types.policy import (
@@ -56,6 +57,7 @@ __all__ = [
     "Status",
     "StoreStats",
     "Turn",
+    "WriteIntent",
     "WritePolicy",
     "WriteResult",
     "WriteStatus",

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from router_memory.types.record import MemoryRecord, WriteStatus
+from router_memory.types.record import MemoryRecord, Turn, WriteStatus
 from router_memory.types.scope import Scope
 
-__all__ = ["Cut", "Dropped", "Explain", "Hit", "Outcome", "Reason", "Recollection", "Status", "WriteResult"]
+__all__ = [
+    "Cut",
+    "Dropped",
+    "Explain",
+    "Hit",
+    "Outcome",
+    "Reason",
+    "Recollection",
+    "Status",
+    "WriteIntent",
+    "WriteResult",
+]
 
 Message = Mapping[str, Any]
 """One chat message in the OpenAI form."""
@@ -162,6 +174,23 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteIntent:
+    """What a request adds to memory once its reply is there.
+
+    Attributes:
+        refused: Why nothing is to be stored; ``None`` when it is.
+        turns: The request's own new messages.
+        messages: The request as it came, to place the reply in it.
+        now: When the request was made.
+    """
+
+    refused: Reason | None
+    turns: tuple[Turn, ...] = ()
+    messages: Sequence[Message] = ()
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What `on_request` gives back.
 
@@ -172,6 +201,7 @@ class Outcome:
         explain: The numbers behind it.
         scope: Whose request it was; ``None`` when the user is unknown.
         conversation_id: As given or derived.
+        intent: What `on_response` is to store.
     """
 
     messages: Sequence[Message]
@@ -181,6 +211,7 @@ class Outcome:
     explain: Explain
     scope: Scope | None = None
     conversation_id: str | None = None
+    intent: WriteIntent = WriteIntent(Reason.USER_ID_MISSING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,12 +108,14 @@ class WritePolicy:
         max_content_bytes: UTF-8 bytes of one memory; a longer message becomes several.
         max_parts: Most memories one message may become; a longer message is skipped.
         importance: Of a stored message, in [0, 1].
+        history: Whether earlier messages of a request are stored too, where they are not yet.
     """
 
     roles: frozenset[str] = frozenset({"user", "assistant"})
     max_content_bytes: int = 16_384
     max_parts: int = 16
     importance: float = 0.5
+    history: bool = False
 
 
 @dataclass(frozen=True, slots=True)

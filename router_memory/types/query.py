@@ -64,6 +64,7 @@ class Candidate:
         document: Its stems.
         cosine: Cosine in [-1, 1] of the query to the nearest of its vectors, whichever channel found it;
             NaN without a query vector.
+        parts: Number of its vectors, ≥ 1.
         previous, next: Indices of its neighbours of the same conversation in `CandidateSet.neighbours`,
             -1 where there is none.
     """
@@ -71,6 +72,7 @@ class Candidate:
     record: MemoryRecord
     document: Document
     cosine: float
+    parts: int = 1
     previous: int = -1
     next: int = -1
 

@@ -82,7 +82,14 @@ def conversation_key(scope: Scope, first_message: str) -> str:
 
 
 def record_id(
-    scope: Scope, *, content: str, type: str, role: str = "", conversation_id: str = "", occurrence: int = 0, part: int = 0
+    scope: Scope,
+    *,
+    content: str,
+    type: str,
+    role: str = "",
+    conversation_id: str = "",
+    occurrence: int = 0,
+    part: int = 0,
 ) -> str:
     """The id of a memory: 128 bits over everything that makes it that memory, 32 hex characters.
 

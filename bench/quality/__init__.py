@@ -1,0 +1,1 @@
+"""Retrieval quality through the product's own path: configuration, write path, search."""

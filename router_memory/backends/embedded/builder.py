@@ -1,0 +1,200 @@
+"""Builds and opens HNSW graphs in the background, so that neither searches nor writes wait for one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cachetools import LRUCache
+
+from router_memory.backends.embedded.connection import Connections, transaction
+from router_memory.backends.embedded.hnsw import Graph, GraphFiles
+from router_memory.backends.embedded.owners import UserState, find_user
+from router_memory.backends.embedded.translate import translating
+from router_memory.errors import BackendError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from router_memory.types import Scope
+
+__all__ = ["GraphBuilder", "is_due"]
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 512
+_MOST_DEAD = 0.10
+_LEAST_TAIL, _MOST_TAIL = 1_000, 5_000
+_TAIL_SHARE = 20
+_OPEN_GRAPHS = 256
+_RETRY_SECONDS = 60.0
+
+
+def _dead_share(state: UserState) -> float:
+    """At most this share of the graph's rows is deleted."""
+    newer = state.last_vector - state.index_watermark
+    return 1.0 - (state.vectors - newer) / max(1, state.index_rows)
+
+
+def _tail_limit(state: UserState) -> int:
+    """How many vectors may be newer than the graph before they are put into it."""
+    return max(_LEAST_TAIL, min(_MOST_TAIL, state.index_rows // _TAIL_SHARE))
+
+
+def is_due(state: UserState) -> bool:
+    """Whether the user's graph is missing or behind."""
+    newer = state.last_vector - state.index_watermark
+    return state.index_checksum is None or newer > _tail_limit(state) or _dead_share(state) > _MOST_DEAD
+
+
+class GraphBuilder:
+    """One background thread that keeps the graphs of users past `promote_at` memories.
+
+    Args:
+        connections: Where a finished graph is announced.
+        reader: The builder's own read-only connection.
+        files: The folder of graphs.
+        promote_at: Users with more memories than this get a graph.
+        dimension: Of the vectors.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        reader: sqlite3.Connection,
+        files: GraphFiles,
+        *,
+        promote_at: int,
+        dimension: int,
+    ) -> None:
+        self.promote_at = promote_at
+        self._connections = connections
+        self._reader = reader
+        self._files = files
+        self._dimension = dimension
+        self._graphs: LRUCache[int, Graph] = LRUCache(_OPEN_GRAPHS)
+        self._pending: dict[str, Future[None]] = {}
+        self._failed: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory-index")
+
+    @property
+    def open_graphs(self) -> int:
+        """How many graphs are ready to be searched."""
+        return len(self._graphs)
+
+    def graph(self, scope: Scope, state: UserState) -> Graph | None:
+        """The user's graph if one is ready; what is missing or behind is begun in the background."""
+        with self._lock:
+            graph: Graph | None = self._graphs.get(state.key)
+        if graph is None or graph.checksum != state.index_checksum or is_due(state):
+            self.request(scope)
+        return graph
+
+    def request(self, scope: Scope) -> None:
+        """Begins to bring the user's graph up to date, unless that is under way or has just failed."""
+        digest = scope.user_digest
+        with self._lock:
+            recently = time.monotonic() - self._failed.get(digest, -_RETRY_SECONDS) < _RETRY_SECONDS
+            if digest in self._pending or recently or self._stop.is_set():
+                return
+            self._pending[digest] = self._thread.submit(self._refresh, scope)
+
+    def forget(self, scope: Scope) -> None:
+        """Deletes the files of a user who has no memories left."""
+        self._files.keep_only(scope.user_digest, None)
+
+    def sweep(self, connection: sqlite3.Connection) -> None:
+        """Deletes files of earlier runs that no user needs."""
+        rows = connection.execute("SELECT digest, index_checksum FROM users WHERE index_checksum IS NOT NULL")
+        self._files.sweep({f"{digest.hex()}-{checksum}" for digest, checksum in rows})
+
+    def pending(self) -> list[Future[None]]:
+        """The work under way."""
+        with self._lock:
+            return list(self._pending.values())
+
+    def close(self) -> None:
+        """Stops after the chunk under way; an unfinished graph is dropped."""
+        self._stop.set()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._reader.close()
+        self._graphs.clear()
+
+    def _refresh(self, scope: Scope) -> None:
+        digest = scope.user_digest
+        try:
+            with translating("index"):
+                self._bring_up_to_date(scope, digest)
+            self._failed.pop(digest, None)
+        except BackendError as error:
+            self._failed[digest] = time.monotonic()
+            _log.warning("an HNSW index could not be built, searches stay exact: %s", error)
+        finally:
+            with self._lock:
+                self._pending.pop(digest, None)
+
+    def _bring_up_to_date(self, scope: Scope, digest: str) -> None:
+        state = find_user(self._reader, scope)
+        if state is None or state.documents <= self.promote_at:
+            return
+        current: Graph | None = None
+        if state.index_checksum is not None:
+            rebuild = _dead_share(state) > _MOST_DEAD
+            writable = is_due(state)
+            if not rebuild:
+                current = self._files.read(digest, state.index_checksum, state.index_watermark, writable=writable)
+            if current is not None and not writable:
+                self._install(state.key, current)
+                return
+        self._build(digest, state, current or Graph(self._dimension))
+
+    def _build(self, digest: str, state: UserState, graph: Graph) -> None:
+        """Adds what is newer than the graph, chunk by chunk in transactions of their own, and announces it."""
+        while graph.watermark < state.last_vector:
+            if self._stop.is_set():
+                return
+            numbers, matrix = self._chunk(state, graph.watermark)
+            graph.add(numbers, matrix)
+            graph.watermark = int(numbers[-1]) if len(numbers) else state.last_vector
+        checksum = self._files.write(digest, graph)
+        publish = self._publication(digest, state.key, checksum, graph.watermark, len(graph))
+        if self._connections.submit_write("index", publish).result():
+            finished = self._files.read(digest, checksum, graph.watermark, writable=False)
+            if finished is not None:
+                self._install(state.key, finished)
+
+    def _chunk(self, state: UserState, after: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        with transaction(self._reader):
+            rows = self._reader.execute(
+                "SELECT number, vector FROM vectors WHERE user = ? AND number BETWEEN ? + 1 AND ? "
+                "ORDER BY number LIMIT ?",
+                (state.key, after, state.last_vector, _CHUNK),
+            ).fetchall()
+        matrix = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(-1, self._dimension)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), matrix.astype(np.float32, copy=False)
+
+    def _publication(
+        self, digest: str, user: int, checksum: str, watermark: int, rows: int
+    ) -> Callable[[sqlite3.Connection], bool]:
+        def publish(connection: sqlite3.Connection) -> bool:
+            changed = connection.execute(
+                "UPDATE users SET index_checksum = ?, index_watermark = ?, index_rows = ? WHERE key = ?",
+                (checksum, watermark, rows, user),
+            ).rowcount
+            self._files.keep_only(digest, checksum if changed else None)
+            return changed == 1
+
+        return publish
+
+    def _install(self, user: int, graph: Graph) -> None:
+        with self._lock:
+            self._graphs[user] = graph

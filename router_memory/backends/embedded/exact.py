@@ -1,0 +1,97 @@
+"""The candidates of a query from a snapshot: every vector is looked at."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router_memory.backends.embedded.records import check_owner
+from router_memory.types import Candidate, CandidateQuery, CandidateSet
+
+if TYPE_CHECKING:
+    from router_memory.backends.embedded.snapshot import Snapshot
+
+__all__ = ["search_snapshot"]
+
+_Indices = NDArray[np.int64]
+
+
+def search_snapshot(
+    snapshot: Snapshot, query: CandidateQuery, project: int | None, holding: NDArray[np.int64]
+) -> CandidateSet:
+    """The nearest memories united with those that hold one of the query's stems.
+
+    Args:
+        snapshot: The user's memories.
+        query: What is looked for.
+        project: Key of the scope's project, ``None`` for all.
+        holding: Numbers of the records that hold a stem, ascending.
+    """
+    cosines = None if query.vector is None else snapshot.cosines(query.vector)
+    mask = snapshot.mask(project, frozenset(member.value for member in query.types))
+    lexical = _lexical(snapshot, query, holding, mask, cosines)
+    dense = _dense(query, mask, cosines)
+    chosen = np.union1d(dense, lexical)
+    return _collect(snapshot, query, chosen, cosines)
+
+
+def _lexical(
+    snapshot: Snapshot,
+    query: CandidateQuery,
+    holding: NDArray[np.int64],
+    mask: NDArray[np.bool_] | None,
+    cosines: NDArray[np.float32] | None,
+) -> _Indices:
+    found: _Indices = np.searchsorted(snapshot.numbers, holding)
+    if mask is not None:
+        found = found[mask[found]]
+    limit = query.lexical_limit
+    if len(found) <= limit:
+        return found
+    if cosines is None:
+        return found[:limit]
+    return found[np.argpartition(-cosines[found], limit - 1)[:limit]]
+
+
+def _dense(query: CandidateQuery, mask: NDArray[np.bool_] | None, cosines: NDArray[np.float32] | None) -> _Indices:
+    if cosines is None:
+        return np.empty(0, np.int64)
+    limit = query.dense_limit
+    allowed = np.arange(len(cosines)) if mask is None else np.flatnonzero(mask)
+    if len(allowed) <= limit:
+        return allowed
+    scores = cosines if mask is None else cosines[allowed]
+    return allowed[np.argpartition(-scores, limit - 1)[:limit]]
+
+
+def _collect(
+    snapshot: Snapshot, query: CandidateQuery, chosen: _Indices, cosines: NDArray[np.float32] | None
+) -> CandidateSet:
+    previous, following = snapshot.previous[chosen], snapshot.next[chosen]
+    around = np.unique(np.concatenate((previous, following)))
+    around = around[around >= 0]
+    slots = np.full(len(snapshot) + 1, -1, np.int64)  # the last one stands for index -1: no neighbour
+    slots[around] = np.arange(len(around))
+    near = [math.nan] * len(chosen) if cosines is None else cosines[chosen].tolist()
+    beside = [math.nan] * len(around) if cosines is None else cosines[around].tolist()
+    record, document, scope = snapshot.record, snapshot.document, query.scope
+    return CandidateSet(
+        epoch=snapshot.state.epoch,
+        candidates=tuple(
+            Candidate(
+                check_owner(record(index), scope), document(index), cosine, parts=parts, previous=before, next=after
+            )
+            for index, cosine, parts, before, after in zip(
+                chosen.tolist(),
+                near,
+                snapshot.parts[chosen].tolist(),
+                slots[previous].tolist(),
+                slots[following].tolist(),
+                strict=True,
+            )
+        ),
+        neighbours=tuple(zip(map(document, around.tolist()), beside, strict=True)),
+    )

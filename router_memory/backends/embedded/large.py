@@ -1,0 +1,232 @@
+"""The candidates of a user too large to be held in memory: an HNSW graph finds numbers, the database gives the rest.
+
+Every cosine that leaves here is computed from the stored float32 vectors; the graph only proposes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router_memory.backends.embedded.owners import UserState, find_project
+from router_memory.backends.embedded.postings import records_holding
+from router_memory.backends.embedded.reads import owned, tally, type_names
+from router_memory.backends.embedded.records import MemoryRow, decode_document
+from router_memory.types import Candidate, CandidateQuery, CandidateSet
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from router_memory.backends.embedded.hnsw import Graph
+
+__all__ = ["search_database"]
+
+_FETCH = 2_048
+_FEW = 4_096
+"""A filter that leaves no more memories than this is answered by a scan of just those."""
+_OVERFETCH = 2
+_MOST_FETCHED = 4_096
+
+_Integers = NDArray[np.int64]
+
+_SCAN = """
+SELECT number, record, vector FROM vectors WHERE user = ?1 AND number > ?2
+"""
+_SCAN_FILTERED = """
+SELECT v.number, v.record, v.vector FROM records r CROSS JOIN vectors v
+  ON v.user = r.user AND v.number BETWEEN r.vector_first AND r.vector_first + r.vector_count - 1
+WHERE r.user = ?1 AND v.number > ?2
+  AND (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
+"""
+_OWNERS = """
+SELECT DISTINCT v.record FROM json_each(?2) q CROSS JOIN vectors v ON v.user = ?1 AND v.number = q.value
+  CROSS JOIN records r ON r.user = v.user AND r.number = v.record
+WHERE (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
+"""
+_ALLOWED = """
+SELECT r.number FROM json_each(?2) q CROSS JOIN records r ON r.user = ?1 AND r.number = q.value
+WHERE (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
+ORDER BY r.number
+"""
+_VECTORS = """
+SELECT v.record, v.vector FROM json_each(?2) q CROSS JOIN records r ON r.user = ?1 AND r.number = q.value
+  CROSS JOIN vectors v ON v.user = r.user
+    AND v.number BETWEEN r.vector_first AND r.vector_first + r.vector_count - 1
+"""
+_ROWS = """
+SELECT m.* FROM json_each(?2) q CROSS JOIN memories m ON m.user = ?1 AND m.number = q.value
+"""
+_PREVIOUS = """
+SELECT number FROM records WHERE user = ? AND conversation = ?
+  AND (created_at, position, part, number) < (?, ?, ?, ?)
+ORDER BY created_at DESC, position DESC, part DESC, number DESC LIMIT 1
+"""
+_NEXT = """
+SELECT number FROM records WHERE user = ? AND conversation = ?
+  AND (created_at, position, part, number) > (?, ?, ?, ?)
+ORDER BY created_at, position, part, number LIMIT 1
+"""
+
+
+class _Search(NamedTuple):
+    """One search inside one read transaction."""
+
+    connection: sqlite3.Connection
+    state: UserState
+    query: CandidateQuery
+    project: int | None
+    types: str | None
+
+    @property
+    def filtered(self) -> bool:
+        return self.project is not None or self.types is not None
+
+
+def search_database(
+    connection: sqlite3.Connection, state: UserState, query: CandidateQuery, graph: Graph | None
+) -> CandidateSet:
+    """The nearest memories united with those that hold one of the query's stems.
+
+    Args:
+        connection: Inside the transaction that read `state`.
+        state: The user.
+        query: What is looked for.
+        graph: The user's HNSW graph; ``None`` scans every vector.
+    """
+    project = find_project(connection, query.scope, state.key)
+    search = _Search(connection, state, query, project, type_names(query.types))
+    dense, exact = _dense(search, graph)
+    holding = _allowed(search, records_holding(connection, state.key, query.stems))
+    cosines = _cosines(search, {*dense, *holding})
+    chosen = {*_nearest(dense, cosines, query.dense_limit), *_nearest(holding, cosines, query.lexical_limit)}
+    return _collect(search, sorted(chosen), cosines, exact=exact)
+
+
+def _nearest(numbers: Sequence[int], cosines: dict[int, float], limit: int) -> Sequence[int]:
+    """The `limit` nearest; without a query vector, the first."""
+    if len(numbers) <= limit:
+        return numbers
+    return sorted(numbers, key=lambda number: -cosines.get(number, 0.0))[:limit]
+
+
+def _dense(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
+    """Numbers of records among which the nearest are, and whether that is certain."""
+    vector = search.query.vector
+    if vector is None:
+        return [], True
+    limit, total = search.query.dense_limit, search.state.documents
+    matching = tally(search.connection, search.state.key, search.project, search.types) if search.filtered else total
+    if graph is None or (search.filtered and matching <= _FEW) or limit > _MOST_FETCHED // _OVERFETCH:
+        return _scan(search, vector, after=0), True
+    newer = _scan(search, vector, after=graph.watermark)
+    wanted = min(limit, matching)
+    fetch = int(wanted * _OVERFETCH * total / max(1, matching))
+    while fetch <= _MOST_FETCHED:
+        proposed = _records_of(search, graph.nearest(vector, fetch))
+        if len(proposed) >= wanted or fetch >= len(graph):
+            return list(dict.fromkeys([*proposed, *newer])), False
+        fetch *= 2
+    return _scan(search, vector, after=0), True
+
+
+def _records_of(search: _Search, vectors: _Integers) -> list[int]:
+    """The records that vectors belong to, those gone since and those filtered out left away."""
+    arguments = (search.state.key, json.dumps(vectors.tolist()), search.project, search.types)
+    return [row[0] for row in search.connection.execute(_OWNERS, arguments)]
+
+
+def _scan(search: _Search, vector: NDArray[np.float32], *, after: int) -> list[int]:
+    """The nearest `dense_limit` records by the vectors with a number past `after`, all of them looked at."""
+    arguments: tuple[object, ...] = (search.state.key, after)
+    if search.filtered:
+        arguments += (search.project, search.types)
+    cursor = search.connection.execute(_SCAN_FILTERED if search.filtered else _SCAN, arguments)
+    owners: list[_Integers] = [np.empty(0, np.int64)]
+    scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
+    while rows := cursor.fetchmany(_FETCH):
+        matrix = np.frombuffer(b"".join(row[2] for row in rows), "<f4").reshape(len(rows), -1)
+        scores.append(matrix @ vector)
+        owners.append(np.fromiter((row[1] for row in rows), np.int64, len(rows)))
+    return _top_owners(np.concatenate(owners), np.concatenate(scores), search.query.dense_limit)
+
+
+def _top_owners(owners: _Integers, scores: NDArray[np.float32], limit: int) -> list[int]:
+    """The `limit` different owners of the greatest scores."""
+    wanted = limit
+    while wanted < len(scores):
+        top = np.argpartition(-scores, wanted)[:wanted]
+        if len(np.unique(owners[top])) >= limit:
+            order = owners[top[np.argsort(-scores[top], kind="stable")]].tolist()
+            return list(dict.fromkeys(order))[:limit]
+        wanted *= 2
+    order = owners[np.argsort(-scores, kind="stable")].tolist()
+    return list(dict.fromkeys(order))[:limit]
+
+
+def _allowed(search: _Search, numbers: _Integers) -> list[int]:
+    if not search.filtered or not len(numbers):
+        return list(map(int, numbers))
+    arguments = (search.state.key, json.dumps(numbers.tolist()), search.project, search.types)
+    return [row[0] for row in search.connection.execute(_ALLOWED, arguments)]
+
+
+def _cosines(search: _Search, numbers: Iterable[int]) -> dict[int, float]:
+    """The cosine of each record to the query, from its stored vectors; empty without a query vector."""
+    vector = search.query.vector
+    if vector is None:
+        return {}
+    cursor = search.connection.execute(_VECTORS, (search.state.key, json.dumps(sorted(numbers))))
+    cosines: dict[int, float] = {}
+    while rows := cursor.fetchmany(_FETCH):
+        matrix = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(len(rows), -1)
+        scores = np.clip(matrix @ vector, -1.0, 1.0).tolist()
+        for (record, _), score in zip(rows, scores, strict=True):
+            cosines[record] = max(score, cosines.get(record, -1.0))
+    return cosines
+
+
+def _rows(search: _Search, numbers: Iterable[int]) -> dict[int, MemoryRow]:
+    found = search.connection.execute(_ROWS, (search.state.key, json.dumps(sorted(numbers))))
+    return {row.number: row for row in map(MemoryRow._make, found)}
+
+
+def _beside(search: _Search, row: MemoryRow, statement: str) -> int:
+    """The number of the memory before or after one in its conversation, -1 when there is none."""
+    if row.conversation is None:
+        return -1
+    place = (row.created_at, row.position, row.part, row.number)
+    found = search.connection.execute(statement, (row.user, row.conversation, *place)).fetchone()
+    return -1 if found is None else int(found[0])
+
+
+def _collect(search: _Search, chosen: list[int], cosines: dict[int, float], *, exact: bool) -> CandidateSet:
+    rows = _rows(search, chosen)
+    before = {number: _beside(search, row, _PREVIOUS) for number, row in rows.items()}
+    after = {number: _beside(search, row, _NEXT) for number, row in rows.items()}
+    around = sorted({*before.values(), *after.values()} - {-1})
+    unseen = [number for number in around if number not in rows]
+    cosines = cosines | _cosines(search, [number for number in around if number not in cosines])
+    rows |= _rows(search, unseen)
+    documents = {number: decode_document(row) for number, row in rows.items()}
+    slots = {number: slot for slot, number in enumerate(around)} | {-1: -1}
+    return CandidateSet(
+        epoch=search.state.epoch,
+        candidates=tuple(
+            Candidate(
+                owned(rows[number], search.query.scope),
+                documents[number],
+                cosines.get(number, math.nan),
+                parts=rows[number].vector_count,
+                previous=slots[before[number]],
+                next=slots[after[number]],
+            )
+            for number in chosen
+        ),
+        neighbours=tuple((documents[number], cosines.get(number, math.nan)) for number in around),
+        exact=exact,
+    )

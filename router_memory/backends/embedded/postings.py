@@ -1,0 +1,67 @@
+"""A user's lexical statistics: which records hold a stem, and how many."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["add_postings", "document_frequencies", "records_holding", "remove_postings"]
+
+
+def document_frequencies(connection: sqlite3.Connection, user: int, stems: Sequence[str]) -> Mapping[str, int]:
+    """How many of the user's memories hold each stem; those that none holds are absent."""
+    if not stems:
+        return {}
+    return dict(
+        connection.execute(
+            "SELECT s.stem, s.documents FROM json_each(?) q CROSS JOIN stems s ON s.user = ? AND s.stem = q.value",
+            (json.dumps(stems), user),
+        ).fetchall()
+    )
+
+
+def records_holding(connection: sqlite3.Connection, user: int, stems: Sequence[str]) -> NDArray[np.int64]:
+    """Numbers of the user's records that hold any of the stems: int64, ascending, each once."""
+    if not stems:
+        return np.empty(0, np.int64)
+    found = connection.execute(  # one JSON array is read in less than half the time of as many rows
+        "SELECT json_group_array(p.record) FROM json_each(?) q "
+        "CROSS JOIN postings p ON p.user = ? AND p.stem = q.value",
+        (json.dumps(stems), user),
+    ).fetchone()[0]
+    return np.unique(np.array(json.loads(found), np.int64))
+
+
+def add_postings(connection: sqlite3.Connection, user: int, documents: Iterable[tuple[int, Iterable[str]]]) -> None:
+    """Enters records, given as number and distinct stems, and counts their stems."""
+    pairs = [(user, stem, number) for number, stems in documents for stem in stems]
+    connection.executemany("INSERT INTO postings (user, stem, record) VALUES (?, ?, ?)", pairs)
+    counts = Counter(stem for _, stem, _ in pairs)
+    connection.executemany(
+        "INSERT INTO stems (user, stem, documents) VALUES (?, ?, ?) "
+        "ON CONFLICT (user, stem) DO UPDATE SET documents = documents + excluded.documents",
+        [(user, stem, count) for stem, count in counts.items()],
+    )
+
+
+def remove_postings(connection: sqlite3.Connection, user: int, documents: Iterable[tuple[int, Iterable[str]]]) -> None:
+    """Takes records out again, with stems no other record holds."""
+    pairs = [(user, stem, number) for number, stems in documents for stem in stems]
+    connection.executemany("DELETE FROM postings WHERE user = ? AND stem = ? AND record = ?", pairs)
+    counts = Counter(stem for _, stem, _ in pairs)
+    connection.executemany(
+        "UPDATE stems SET documents = documents - ? WHERE user = ? AND stem = ?",
+        [(count, user, stem) for stem, count in counts.items()],
+    )
+    connection.executemany(
+        "DELETE FROM stems WHERE user = ? AND stem = ? AND documents <= 0", [(user, stem) for stem in counts]
+    )

@@ -1,0 +1,257 @@
+"""The embedded store: one SQLite file, searched in the process."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from router_memory.backends.embedded import reads
+from router_memory.backends.embedded import writes as changes
+from router_memory.backends.embedded.engine import Engine
+from router_memory.backends.embedded.translate import BACKEND
+from router_memory.backends.embedded.validate import (
+    check_ids,
+    check_limit,
+    check_moment,
+    check_query,
+    check_types,
+    check_writes,
+    decode_cursor,
+)
+from router_memory.errors import BackendUnavailable, InvalidRequest
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from router_memory.backends.embedded.records import MemoryRow
+    from router_memory.types import (
+        CandidateQuery,
+        CandidateSet,
+        LexicalStatistics,
+        MemoryRecord,
+        MemoryType,
+        MemoryWrite,
+        Page,
+        Scope,
+        StoreStats,
+        WriteStatus,
+    )
+
+__all__ = ["EmbeddedStore"]
+
+_T = TypeVar("_T")
+
+_FORGET_BATCH = 1_000
+_DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
+_SYNCHRONOUS = ("full", "normal", "off")
+
+
+class EmbeddedStore:
+    """Memories in one SQLite file; implements `MemoryStore`.
+
+    SQLite is the only truth. Searches run on snapshots of users in memory or, past `promote_at`
+    memories, on HNSW files beside the database, which are made anew whenever they are not fit.
+    Several processes may use one file; each sees the others' writes at once. The access count in a
+    search result may lag behind: it changes no epoch.
+
+    Args:
+        path: The file; it and its directories are created when missing. On a local disk.
+        dimension: Of the vectors.
+        fingerprint: Of the embedder; a file written with another one is refused.
+        promote_at: Users with more memories than this are searched through an HNSW graph.
+        cache_bytes: Most memory that snapshots of users take, roughly.
+        busy_timeout_ms: How long a write waits for another process's.
+        synchronous: ``full``: an acknowledged write survives power loss; ``normal``: it survives a crash of the
+            process; ``off``: the same, and power loss may corrupt the file.
+        readers: How many searches run at once.
+
+    Raises:
+        InvalidRequest: An argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        dimension: int,
+        fingerprint: str,
+        promote_at: int = 20_000,
+        cache_bytes: int = _DEFAULT_CACHE_BYTES,
+        busy_timeout_ms: int = 5000,
+        synchronous: str = "full",
+        readers: int = 2,
+    ) -> None:
+        if str(path) in {"", ":memory:"}:
+            raise InvalidRequest("the embedded store needs the path of a file", field="path")
+        check_limit(dimension, "dimension")
+        check_limit(readers, "readers")
+        for field, value in (
+            ("promote_at", promote_at),
+            ("cache_bytes", cache_bytes),
+            ("busy_timeout_ms", busy_timeout_ms),
+        ):
+            if value < 0:
+                raise InvalidRequest(f"{field} must not be negative", field=field)
+        if synchronous not in _SYNCHRONOUS:
+            raise InvalidRequest(f"synchronous must be one of {', '.join(_SYNCHRONOUS)}", field="synchronous")
+        self._dimension = dimension
+        self._open_engine = partial(
+            Engine,
+            Path(path),
+            dimension=dimension,
+            fingerprint=fingerprint,
+            promote_at=promote_at,
+            cache_bytes=cache_bytes,
+            busy_timeout_ms=busy_timeout_ms,
+            synchronous=synchronous,
+            readers=readers,
+        )
+        self._engine: Engine | None = None
+        self._opening = asyncio.Lock()
+        self._closing: asyncio.Future[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """``embedded``."""
+        return BACKEND
+
+    async def open(self) -> None:
+        """See `MemoryStore.open`. Idempotent; one that failed may be tried again."""
+        async with self._opening:
+            if self._closing is not None:
+                raise self._unusable("open", "closed")
+            if self._engine is not None:
+                return
+            opening = asyncio.get_running_loop().run_in_executor(None, self._open_engine)
+            try:
+                self._engine = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_close_unwanted)
+                raise
+
+    async def close(self) -> None:
+        """See `MemoryStore.close`. Waits for what is under way and empties the write-ahead log."""
+        async with self._opening:
+            if self._closing is None:
+                engine, loop = self._engine, asyncio.get_running_loop()
+                self._engine = None
+                self._closing = loop.run_in_executor(None, engine.close) if engine else _done(loop)
+        await asyncio.shield(self._closing)
+
+    async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
+        """See `MemoryStore.statistics`."""
+        check_ids(stems, "stems")
+        return await self._read("statistics", partial(self._usable("statistics").statistics, scope=scope, stems=stems))
+
+    async def candidates(self, query: CandidateQuery) -> CandidateSet:
+        """See `MemoryStore.candidates`."""
+        check_query(query, self._dimension)
+        return await self._read("candidates", partial(self._usable("candidates").candidates, query=query))
+
+    async def add(self, scope: Scope, writes: Sequence[MemoryWrite]) -> list[WriteStatus]:
+        """See `MemoryStore.add`."""
+        batch = tuple(writes)
+        check_writes(scope, batch, self._dimension)
+        if not batch:
+            return []
+        return await self._write("add", scope, partial(changes.add, scope=scope, writes=batch))
+
+    async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
+        """See `MemoryStore.get`."""
+        check_ids([id])
+        return await self._read("get", partial(reads.get, scope=scope, id=id))
+
+    async def contains(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
+        """See `MemoryStore.contains`."""
+        check_ids(ids)
+        return await self._read("contains", partial(reads.contains, scope=scope, ids=tuple(ids)))
+
+    async def list(
+        self,
+        scope: Scope,
+        *,
+        types: frozenset[MemoryType] = frozenset(),
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page:
+        """See `MemoryStore.list`."""
+        check_types(types)
+        check_limit(limit)
+        after = None if cursor is None else decode_cursor(scope, cursor)
+        return await self._read("list", partial(reads.page, scope=scope, types=types, limit=limit, after=after))
+
+    async def update(self, scope: Scope, write: MemoryWrite) -> MemoryRecord | None:
+        """See `MemoryStore.update`."""
+        check_writes(scope, [write], self._dimension, updating=True)
+        row: MemoryRow | None = await self._write("update", scope, partial(changes.update, scope=scope, write=write))
+        return None if row is None else reads.owned(row, scope)
+
+    async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
+        """See `MemoryStore.forget`."""
+        check_ids(ids)
+        return await self._write("forget", scope, partial(changes.forget, scope=scope, ids=tuple(ids)))
+
+    async def forget_scope(
+        self, scope: Scope, *, types: frozenset[MemoryType] = frozenset(), older_than: datetime | None = None
+    ) -> int:
+        """See `MemoryStore.forget_scope`."""
+        check_types(types)
+        if older_than is not None:
+            check_moment(older_than, "older_than")
+        work = partial(changes.forget_batch, scope=scope, types=types, older_than=older_than, batch=_FORGET_BATCH)
+        total = 0
+        while deleted := await self._write("forget_scope", scope, work):
+            total += deleted
+            if deleted < _FORGET_BATCH:
+                break
+        return total
+
+    async def count(self, scope: Scope, *, types: frozenset[MemoryType] = frozenset()) -> int:
+        """See `MemoryStore.count`."""
+        check_types(types)
+        return await self._read("count", partial(reads.count, scope=scope, types=types))
+
+    async def touch(self, scope: Scope, ids: Sequence[str], at: datetime) -> None:
+        """See `MemoryStore.touch`."""
+        check_ids(ids)
+        check_moment(at, "at")
+        await self._write("touch", scope, partial(changes.touch, scope=scope, ids=tuple(ids), at=at))
+
+    async def stats(self) -> StoreStats:
+        """See `MemoryStore.stats`."""
+        return await self._read("stats", self._usable("stats").stats)
+
+    async def settle(self) -> None:
+        """Waits until the index work begun so far is done; for operators and tests."""
+        for work in self._usable("settle").builder.pending():
+            await asyncio.wrap_future(work)
+
+    def _unusable(self, operation: str, why: str) -> BackendUnavailable:
+        return BackendUnavailable(f"the store is {why}", backend=BACKEND, operation=operation)
+
+    def _usable(self, operation: str) -> Engine:
+        if self._engine is None:
+            raise self._unusable(operation, "not open" if self._closing is None else "closed")
+        return self._engine
+
+    async def _read(self, operation: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await self._usable(operation).connections.read(operation, work)
+
+    async def _write(self, operation: str, scope: Scope, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await self._usable(operation).write(operation, scope, work)
+
+
+def _done(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    future: asyncio.Future[None] = loop.create_future()
+    future.set_result(None)
+    return future
+
+
+def _close_unwanted(opening: asyncio.Future[Engine]) -> None:
+    """Closes an engine whose opener was cancelled."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.get_loop().run_in_executor(None, opening.result().close)

@@ -1,0 +1,184 @@
+"""What the store accepts: every argument is checked before anything is read or written."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from router_memory.errors import InvalidRequest
+from router_memory.types import CandidateQuery, MemoryRecord, MemoryType, MemoryWrite, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "Position",
+    "check_ids",
+    "check_limit",
+    "check_moment",
+    "check_query",
+    "check_types",
+    "check_writes",
+    "decode_cursor",
+    "encode_cursor",
+]
+
+_NORM_TOLERANCE = 1e-2
+_MAX_INTEGER = 2**63 - 1
+_MAX_LIMIT = 1_000_000
+
+
+class Position(NamedTuple):
+    """Where a page of a listing ended."""
+
+    created_at: int
+    position: int
+    id: str
+
+
+def _check_text(value: object, field: str) -> None:
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field} must be a string, not {type(value).__name__}", field=field)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{field} holds a lone surrogate and is not valid Unicode", field=field) from None
+
+
+def _check_plain_text(value: str, field: str) -> None:
+    _check_text(value, field)
+    if "\0" in value:  # lists of texts travel as JSON, and SQLite's JSON ends a text at NUL
+        raise InvalidRequest(f"{field} must not hold NUL", field=field)
+
+
+def _check_integer(value: object, field: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INTEGER:
+        raise InvalidRequest(f"{field} must be an integer from 0 up", field=field)
+
+
+def check_moment(value: object, field: str) -> None:
+    """Raises `InvalidRequest` unless the time is aware."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidRequest(f"{field} must be an aware datetime", field=field)
+
+
+def check_limit(value: object, field: str = "limit") -> None:
+    """Raises `InvalidRequest` unless the limit is an integer ≥ 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_LIMIT:
+        raise InvalidRequest(f"{field} must be an integer from 1 to {_MAX_LIMIT:,}", field=field)
+
+
+def check_ids(ids: Sequence[str], field: str = "ids") -> None:
+    """Raises `InvalidRequest` unless it is a sequence of strings, and not one string."""
+    if isinstance(ids, str):
+        raise InvalidRequest(f"{field} must be a sequence of strings, not one string", field=field)
+    for value in ids:
+        _check_plain_text(value, field)
+
+
+def check_types(types: Iterable[MemoryType]) -> None:
+    """Raises `InvalidRequest` unless all are memory types."""
+    for member in types:
+        if not isinstance(member, MemoryType):
+            raise InvalidRequest("types must be a set of MemoryType", field="types")
+
+
+def _check_vectors(vectors: object, shape: str, dimension: int, *, rows: bool) -> None:
+    if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32:
+        raise InvalidRequest(f"the vector must be a float32 array of shape {shape}", field="vector")
+    if vectors.ndim != (2 if rows else 1) or vectors.shape[-1] != dimension or vectors.shape[0] < 1:
+        raise InvalidRequest(f"the vector has shape {vectors.shape}, the store holds {shape}", field="vector")
+    norms = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
+    if not np.all(np.abs(norms - 1.0) <= _NORM_TOLERANCE):  # also catches NaN and infinity
+        raise InvalidRequest("the vector must be finite and of unit norm", field="vector")
+
+
+def check_query(query: CandidateQuery, dimension: int) -> None:
+    """Raises `InvalidRequest` for a wrong vector, limit, stem or type."""
+    if query.vector is not None:
+        _check_vectors(query.vector, f"({dimension},)", dimension, rows=False)
+    check_limit(query.dense_limit, "dense_limit")
+    check_limit(query.lexical_limit, "lexical_limit")
+    check_types(query.types)
+    check_ids(query.stems, "stems")
+
+
+def check_writes(scope: Scope, writes: Sequence[MemoryWrite], dimension: int, *, updating: bool = False) -> None:
+    """Raises `InvalidRequest` for the first write that is not fit to be stored.
+
+    Args:
+        scope: Every record must belong to it: to exactly it when adding; to any project of the user when a
+            scope without a project updates.
+        writes: What is to be stored.
+        dimension: Of the vectors.
+        updating: Whether the writes replace records that are there.
+    """
+    for write in writes:
+        owner = write.record.scope
+        same_user = owner.user_id == scope.user_id
+        if not same_user or not (owner.project == scope.project or (updating and scope.project is None)):
+            raise InvalidRequest("a record belongs to another scope than the call's", field="scope")
+        _check_record(write.record)
+        for stem, frequency in write.document.stems.items():
+            _check_plain_text(stem, "stems")
+            _check_integer(frequency, "stems")
+        _check_integer(write.document.length, "length")
+        _check_vectors(write.vectors, f"(n, {dimension})", dimension, rows=True)
+
+
+def _check_record(record: MemoryRecord) -> None:
+    _check_plain_text(record.id, "id")
+    if not record.id:
+        raise InvalidRequest("id must not be empty", field="id")
+    _check_plain_text(record.content, "content")
+    for field in ("role", "speaker", "conversation_id"):
+        value = getattr(record, field)
+        if value is not None:
+            _check_text(value, field)
+    for field in ("position", "part", "access_count"):
+        _check_integer(getattr(record, field), field)
+    check_moment(record.created_at, "created_at")
+    check_moment(record.updated_at, "updated_at")
+    if record.accessed_at is not None:
+        check_moment(record.accessed_at, "accessed_at")
+    check_types((record.type,))
+    if not math.isfinite(record.importance):
+        raise InvalidRequest("importance must be a finite number", field="importance")
+
+
+def _owner(scope: Scope) -> str:
+    return scope.project_digest or scope.user_digest
+
+
+def encode_cursor(scope: Scope, position: Position) -> str:
+    """The opaque cursor for what follows `position` in the scope."""
+    raw = json.dumps([_owner(scope), *position], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def decode_cursor(scope: Scope, cursor: str) -> Position:
+    """Where the page before ended.
+
+    Raises:
+        InvalidRequest: It is not a cursor this scope was given.
+    """
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        owner, created_at, position, last = json.loads(raw)
+        if owner != _owner(scope):
+            raise InvalidRequest("the cursor belongs to another scope", field="cursor")
+        _check_plain_text(last, "cursor")
+        if not isinstance(created_at, int) or abs(created_at) > _MAX_INTEGER:
+            raise InvalidRequest("the cursor is not one of this store", field="cursor")
+        _check_integer(position, "cursor")
+    except (binascii.Error, UnicodeError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InvalidRequest):
+            raise
+        raise InvalidRequest("the cursor is not one of this store", field="cursor") from None
+    return Position(created_at, position, last)

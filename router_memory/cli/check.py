@@ -1,0 +1,117 @@
+"""`config check`: what a configuration file comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from router_memory.cli import options as opt
+from router_memory.cli.output import console, emit_json, one_line, printable, safe
+from router_memory.plugin.describe import describe
+from router_memory.types import DecisionPolicy, ReflectionAlgorithm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from router_memory.config import Config
+
+__all__ = ["check"]
+
+_COLUMNS = 3
+"""Decisions side by side; more of them go into further tables."""
+
+
+def check(file: opt.ConfigFile, as_json: opt.Json = False) -> None:
+    """Checks a configuration file and prints what it means for each decision."""
+    from router_memory.config import load_config
+
+    config = load_config(file)
+    if as_json:
+        emit_json(_described(config))
+    else:
+        console().print(_view(config))
+
+
+def _described(config: Config) -> Mapping[str, Any]:
+    """The configuration in force, without secrets."""
+    return {
+        "file": config.file,
+        "store": dict(_store(config)),
+        "write": describe(config.write_policy),
+        "globals": describe(config.policy(None)),
+        "decisions": {name: describe(config.policy(name)) for name in config.decisions},
+        "warnings": list(config.warnings),
+    }
+
+
+def _store(config: Config) -> list[tuple[str, Any]]:
+    memory = config.memory
+    rows: list[tuple[str, Any]] = [("backend", config.backend)]
+    if config.backend == "embedded" and config.any_enabled:
+        rows.append(("data", str(config.data_path)))
+    rows += [
+        ("embedding_model", memory.embedding_model),
+        ("deadline_ms", memory.deadline_ms),
+        ("user_header", config.identity.user_header),
+        ("opt_out_header", config.identity.opt_out_header),
+        ("disabled_routes", sorted(config.disabled_routes)),
+        ("disabled_models", sorted(config.disabled_models)),
+    ]
+    return rows
+
+
+def _view(config: Config) -> RenderableType:
+    parts: list[RenderableType] = [Text.assemble(("valid ", "bold green"), printable(config.file)), Text()]
+    general = Table.grid(padding=(0, 2))
+    for key, value in [*_store(config), ("remembers", sorted(config.write_policy.roles))]:
+        shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+        general.add_row(Text(key.replace("_", " "), style="dim"), safe(shown))
+    parts.append(general)
+    base = config.policy(None)
+    names = list(config.decisions)
+    for start in range(0, max(len(names), 1), _COLUMNS):
+        policies = [config.policy(name) for name in names[start : start + _COLUMNS]]
+        parts += [Text(), _policies(base, policies)]
+    if names:
+        parts.append(Text("bold: differs from the globals", style="dim"))
+    parts += [Text.assemble(("\nwarning ", "bold yellow"), printable(warning)) for warning in config.warnings]
+    return Group(*parts)
+
+
+def _policies(base: DecisionPolicy, policies: Sequence[DecisionPolicy]) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("")
+    table.add_column("globals", overflow="fold")
+    for policy in policies:
+        table.add_column(safe(one_line(policy.decision or "")), overflow="fold")
+    columns = [_values(policy) for policy in policies]
+    for key, value in _values(base).items():
+        cells = [safe(column[key], "" if column[key] == value else "bold") for column in columns]
+        table.add_row(Text(key, style="dim"), safe(value), *cells)
+    return table
+
+
+def _values(policy: DecisionPolicy) -> dict[str, str]:
+    recall, reflection = policy.recall, policy.reflection
+    filters = reflection.algorithm is not ReflectionAlgorithm.NOOP
+    return {
+        "reads": _yes(policy.enabled),
+        "stores": _yes(policy.auto_store),
+        "limit": str(recall.limit),
+        "threshold": f"{recall.threshold:.2f}",
+        "ranking": recall.mode.value,
+        "cut-off": recall.cutoff.value,
+        "filters": reflection.algorithm.value,
+        "token budget": f"{reflection.max_inject_tokens:,}" if filters else "none",
+        "recency half-life": f"{reflection.recency_decay_days:g} days" if filters else "none",
+        "near-duplicate from": f"{reflection.dedup_threshold:.2f}" if filters else "none",
+        "block patterns": str(len(reflection.block_patterns)),
+        "injected as": policy.inject.role,
+    }
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

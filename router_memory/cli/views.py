@@ -1,0 +1,143 @@
+"""How memories, hits and statistics look on a terminal. Content is always made safe first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from router_memory.cli.output import one_line, printable, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from router_memory.types import Hit, MemoryRecord, Page, Recollection, StoreStats
+
+__all__ = ["details", "explained", "found", "memory", "page", "stats"]
+
+_INDENT = (0, 0, 0, 4)
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def memory(record: MemoryRecord, *, lead: str = "") -> RenderableType:
+    """Two lines or more: what it is, and what it says."""
+    facts = [record.type.value, f"{record.created_at:%Y-%m-%d %H:%M}", record.speaker or "", record.scope.project or ""]
+    head = Text.assemble((f"{lead}  " if lead else "", "bold green"), (record.id, "cyan"))
+    head.append("  " + " · ".join(one_line(fact) for fact in facts if fact), style="dim")
+    return Group(head, Padding(safe(record.content), _INDENT))
+
+
+def details(record: MemoryRecord) -> RenderableType:
+    """Everything known about a memory."""
+    table = _grid(
+        {
+            "id": record.id,
+            "user": record.scope.user_id,
+            "project": record.scope.project or "–",
+            "type": record.type.value,
+            "speaker": record.speaker or "–",
+            "conversation": record.conversation_id or "–",
+            "created": _time(record.created_at),
+            "updated": _time(record.updated_at),
+            "importance": f"{record.importance:g}",
+            "injected": _accesses(record),
+        }
+    )
+    return Group(table, Padding(safe(record.content), (1, 0, 0, 0)))
+
+
+def page(listed: Page) -> RenderableType:
+    """One page of a listing."""
+    if not listed.records:
+        return Text("no memories", style="dim")
+    foot = Text(f"{len(listed.records):,} of {listed.total:,} memories", style="dim")
+    if listed.cursor:
+        foot.append(f"; the next page: --cursor {one_line(listed.cursor)}")
+    return Group(*(memory(record) for record in listed.records), foot)
+
+
+def found(recollection: Recollection) -> RenderableType:
+    """What a search found."""
+    if not recollection.hits:
+        return Text("no memories reached the threshold; --explain shows the nearest", style="dim")
+    return Group(*(memory(hit.record, lead=f"{hit.similarity:.3f}") for hit in recollection.hits))
+
+
+def explained(recollection: Recollection) -> RenderableType:
+    """What a search found, with the numbers behind it."""
+    cut = recollection.cut
+    facts = {
+        "searched for": recollection.query_text,
+        "names taken out": ", ".join(recollection.names) or "none",
+        "candidates": f"{recollection.candidates:,}",
+        "threshold": f"{cut.threshold:.3f} (configured {cut.floor:.3f}, rule {cut.rule})",
+        "why": cut.why,
+        "time": ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in recollection.seconds.items()),
+    }
+    if not recollection.exact:
+        facts["search"] = "approximate"
+    if recollection.partial:
+        facts["partial"] = "the store could not look at everything in time"
+    parts: list[RenderableType] = [_grid(facts)]
+    for title, hits in (("returned", recollection.hits), ("below the threshold", recollection.below)):
+        if hits:
+            parts += [Text(f"\n{title}", style="bold"), *map(_scored, hits)]
+    if recollection.dropped:
+        parts.append(Text("\nleft out", style="bold"))
+        for dropped in recollection.dropped:
+            parts += [_scored(dropped.hit), Padding(Text(one_line(dropped.why), style="yellow"), _INDENT)]
+    return Group(*parts)
+
+
+def stats(held: StoreStats) -> RenderableType:
+    """What a store holds."""
+    facts = {
+        "backend": held.backend,
+        "location": held.location,
+        "memories": f"{held.memories:,}",
+        "users": f"{held.users:,}",
+        "size": _size(held.bytes),
+        "embedder": held.fingerprint,
+        "dimension": f"{held.dimension:,}",
+    }
+    return _grid(facts | {key.replace("_", " "): str(value) for key, value in held.details.items()})
+
+
+def _scored(hit: Hit) -> RenderableType:
+    numbers = Text(f"cosine {hit.cosine:.3f}, lexical {hit.lexical:.2f}, score {hit.score:.3f}", style="dim")
+    signals = ", ".join(f"{name} {value:+.3f}" for name, value in hit.signals.items())
+    if signals:
+        numbers.append(f" = {one_line(signals)}")
+    return Group(memory(hit.record, lead=f"{hit.similarity:.3f}"), Padding(numbers, _INDENT))
+
+
+def _grid(facts: Mapping[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        table.add_row(Text(printable(key)), safe(value))
+    return table
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _accesses(record: MemoryRecord) -> str:
+    if not record.access_count or record.accessed_at is None:
+        return "never"
+    return f"{record.access_count:,} times, last {_time(record.accessed_at)}"
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in _UNITS[:-1]:
+        if size < 1024:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} {_UNITS[-1]}"

@@ -1,0 +1,129 @@
+"""The sections of the servers: `valkey`, the store, and `redis_cache`, the shared hot cache."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from router_memory.config.section import Section, problem
+
+__all__ = ["RedisCacheSection", "ValkeySection", "host_and_port"]
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Database = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[float, Field(ge=0.01, le=3600)]
+
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%\w+)?")  # a name or IPv4; IPv6
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>[0-9]{1,5})")
+# Braces would move the hash tag of the keys; blanks and stars mean something to FT.CREATE and SCAN.
+_NAME = re.compile(r"[^\s{}*?\[\]\x00-\x1f]+")
+
+
+def host_and_port(address: str) -> tuple[str, int] | None:
+    """The parts of ``host:port`` or ``[IPv6]:port``; None when it is neither."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or not 1 <= int(match["port"]) <= 65_535:
+        return None
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _check_address(address: str, key: str = "") -> None:
+    if host_and_port(address) is None:
+        # The value is not shown: people put URLs with passwords here.
+        raise problem("is not host:port", hint="such as localhost:6379, without a scheme or a password", key=key)
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise problem("must not be empty, nor hold blanks or any of {}*?[]")
+    return name
+
+
+class ServerSection(Section):
+    """What both servers have in common: who connects, and how the connection is protected."""
+
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: str = ""
+    tls_enabled: bool = False
+    tls_ca_path: str = ""
+    tls_insecure_skip_verify: bool = False
+    client_cert_path: str = ""
+    client_key_path: str = ""
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if self.password_file and self.password.get_secret_value():
+            raise problem("password and password_file are both set", hint="keep one", key=".password_file")
+        if bool(self.client_cert_path) != bool(self.client_key_path):
+            missing = "client_key_path" if self.client_cert_path else "client_cert_path"
+            raise problem("a client certificate needs both its paths", hint=f"set {missing}", key=f".{missing}")
+        return self
+
+
+class ValkeySection(ServerSection):
+    """A Valkey server or cluster with the Search module."""
+
+    host: str = "localhost"
+    port: Port = 6379
+    database: Database = 0
+    timeout: Seconds = 10.0
+    collection_prefix: str = "mem:"
+    index_name: str = "mem_idx"
+    dimension: Annotated[int, Field(ge=1, le=32_768)] = 384
+    metric_type: Literal["COSINE", "L2", "IP"] = "COSINE"
+    index_m: Annotated[int, Field(ge=2, le=512)] = 16
+    index_ef_construction: Annotated[int, Field(ge=1, le=4096)] = 256
+    ef_runtime: Annotated[int, Field(ge=1, le=4096)] = 200
+    cluster: bool = False
+    addresses: tuple[str, ...] = ()
+    read_from: Literal["primary", "prefer_replica"] = "primary"
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str) -> str:
+        if not _HOST.fullmatch(host):
+            raise problem("is not a host name or address", hint="without a scheme, a port or a password")
+        return host
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for index, address in enumerate(addresses):
+            _check_address(address, key=f"[{index}]")
+        return addresses
+
+    @field_validator("collection_prefix", "index_name")
+    @classmethod
+    def _names(cls, name: str) -> str:
+        return _check_name(name)
+
+
+class RedisCacheSection(ServerSection):
+    """A Valkey or Redis server that keeps candidates for every process."""
+
+    enabled: bool = False
+    address: str = ""
+    ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] = 300
+    db: Database = 0
+    key_prefix: str = "memory_cache:"
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        if address:
+            _check_address(address)
+        return address
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _prefix(cls, prefix: str) -> str:
+        return _check_name(prefix)
+
+    @model_validator(mode="after")
+    def _has_address(self) -> Self:
+        if self.enabled and not self.address:
+            raise problem("an enabled cache needs an address", hint="such as localhost:6379", key=".address")
+        return self

@@ -1,0 +1,349 @@
+"""`MemoryPlugin`: the library's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from router_memory.errors import InvalidRequest
+from router_memory.pipeline.remember import check_content
+from router_memory.plugin.request import Request
+from router_memory.plugin.writes import Receipt
+from router_memory.types import (
+    CutoffRule,
+    Hit,
+    MemoryRecord,
+    MemoryType,
+    Message,
+    Outcome,
+    Page,
+    RankingMode,
+    Recollection,
+    Scope,
+    StoreStats,
+    Turn,
+    WriteResult,
+    record_id,
+)
+from router_memory.wiring import Assembly, assemble
+
+__all__ = ["MAX_LIMIT", "MemoryPlugin"]
+
+_E = TypeVar("_E", RankingMode, CutoffRule, MemoryType)
+
+MAX_LIMIT = 1000
+"""Most memories one call returns."""
+
+
+class MemoryPlugin:
+    """Memory for chat requests, and the memories themselves.
+
+        async with MemoryPlugin.open("config/config.yaml") as memory:
+            outcome = await memory.on_request(decision="personalized_route", user_id="u1", messages=messages)
+            reply = await your_model(outcome.messages)
+            await memory.on_response(outcome, reply)
+
+    One event loop owns an instance. `on_request` and `on_response` raise nothing; every other method
+    raises the typed errors of `router_memory.errors`.
+    """
+
+    def __init__(self, assembly: Assembly, *, warm: bool = True) -> None:
+        self._parts = assembly
+        self._warm = warm
+
+    @classmethod
+    def open(cls, config: str | Path | Mapping[str, Any] | None = None, *, warm: bool = True) -> MemoryPlugin:
+        """An instance for this configuration, to be entered with ``async with``.
+
+        Args:
+            config: Path of a YAML file, its content as a mapping, or ``None`` for the defaults.
+            warm: Whether entering loads the model; without it the first text to embed does, which
+                suits listing and deleting.
+
+        Raises:
+            ConfigError: The configuration is wrong. Nothing was opened.
+        """
+        return cls(assemble(config), warm=warm)
+
+    async def __aenter__(self) -> Self:
+        """Opens the store and, unless told not to, loads the model.
+
+        Raises:
+            EmbeddingError, BackendError, MissingExtra: See `Embedder.open` and `MemoryStore.open`.
+        """
+        await self._parts.open(warm=self._warm)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Writes what is queued, for at most ``write.drain_seconds``, and releases everything. Idempotent."""
+        await self._parts.close()
+
+    # -- the plugin -------------------------------------------------------------------------------
+
+    async def on_request(
+        self,
+        *,
+        decision: str | None,
+        messages: Sequence[Message],
+        user_id: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        project: str | None = None,
+        conversation_id: str | None = None,
+        now: datetime | None = None,
+    ) -> Outcome:
+        """Injects the memories that matter for this request.
+
+        Args:
+            decision: The route the router chose; ``None`` for none.
+            messages: OpenAI chat messages. They are never changed.
+            user_id: The verified user; ``None`` reads the configured user header.
+            headers: The request's HTTP headers.
+            model: The model the client named. A model without a decision is a passthrough: no memory.
+            project: Narrows the user's memories to one project.
+            conversation_id: Groups turns; without one it is derived from the first user message.
+            now: When the request was made; naive times count as UTC.
+
+        Returns:
+            The messages to send on, with a status and a reason. Raises nothing.
+        """
+        return await self._parts.plugin.on_request(
+            Request(
+                decision=decision,
+                user_id=user_id,
+                messages=messages,
+                headers=headers or {},
+                model=model,
+                project=project,
+                conversation_id=conversation_id,
+                now=_aware(now),
+            )
+        )
+
+    async def on_response(self, outcome: Outcome, reply: str | Message | None) -> Receipt:
+        """Queues the turn to be stored and returns at once.
+
+        Args:
+            outcome: What `on_request` gave for the request.
+            reply: The reply's text or message; ``None`` stores the request's part alone.
+
+        Returns:
+            A receipt whose `wait` gives what became of each message. Raises nothing.
+        """
+        return self._parts.plugin.on_response(outcome, reply)
+
+    async def drain(self) -> None:
+        """Waits until every turn accepted so far is stored."""
+        await self._parts.plugin.drain()
+
+    # -- memories ---------------------------------------------------------------------------------
+
+    async def add(
+        self,
+        scope: Scope,
+        content: str,
+        *,
+        type: MemoryType | str = MemoryType.SEMANTIC,
+        speaker: str | None = None,
+        importance: float = 0.5,
+        now: datetime | None = None,
+    ) -> MemoryRecord:
+        """Stores one memory. The same content and type again is the same memory and changes nothing.
+
+        Raises:
+            InvalidRequest: The content is blank or too long, the type unknown, the importance outside [0, 1].
+        """
+        at = _aware(now)
+        kind = _memory_type(type)
+        text = check_content(content, limit=self._parts.config.write_policy.max_content_bytes)
+        record = MemoryRecord(
+            id=record_id(scope, content=text, type=kind.value),
+            scope=scope,
+            content=text,
+            type=kind,
+            speaker=speaker,
+            importance=_fraction(importance, "importance"),
+            created_at=at,
+            updated_at=at,
+        )
+        await self._parts.remember.record(record)
+        return await self.get(scope, record.id) or record
+
+    async def remember(self, scope: Scope, conversation_id: str, turns: Sequence[Turn]) -> list[WriteResult]:
+        """Stores a conversation's turns at once, as the write queue would; for imports and replays."""
+        return await self._parts.remember.turns(scope, conversation_id, turns)
+
+    async def search(
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int | None = None,
+        threshold: float | None = None,
+        types: Sequence[MemoryType | str] = (),
+        decision: str | None = None,
+    ) -> list[Hit]:
+        """The memories most relevant to a query, best first; see `recollect`."""
+        found = await self.recollect(scope, query, limit=limit, threshold=threshold, types=types, decision=decision)
+        return list(found.hits)
+
+    async def recollect(
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int | None = None,
+        threshold: float | None = None,
+        types: Sequence[MemoryType | str] = (),
+        decision: str | None = None,
+        mode: RankingMode | str | None = None,
+        cutoff: CutoffRule | str | None = None,
+    ) -> Recollection:
+        """A search with the numbers behind it.
+
+        Args:
+            limit: 1 to `MAX_LIMIT`; ``None`` takes the decision's.
+            threshold: Least similarity in [0, 1]; ``None`` takes the decision's. 0 returns the best `limit`.
+            types: Only these; empty means all.
+            decision: Whose policy applies; ``None`` for the globals.
+            mode, cutoff: In place of the decision's.
+
+        Raises:
+            InvalidRequest: The query is blank or an argument out of range.
+        """
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidRequest("query must be a string that is not blank", field="query")
+        policy = self._parts.config.policy(decision).recall
+        policy = replace(
+            policy,
+            limit=policy.limit if limit is None else _limit(limit),
+            threshold=policy.threshold if threshold is None else _fraction(threshold, "threshold"),
+            mode=policy.mode if mode is None else _member(RankingMode, mode, "mode"),
+            cutoff=policy.cutoff if cutoff is None else _member(CutoffRule, cutoff, "cutoff"),
+        )
+        return await self._parts.recall.recollect(
+            scope, query, policy, types=frozenset(_memory_type(kind) for kind in types)
+        )
+
+    async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
+        """The memory, or ``None`` when the scope has none of that id."""
+        return await self._parts.store.get(scope, id)
+
+    async def list(
+        self,
+        scope: Scope,
+        *,
+        types: Sequence[MemoryType | str] = (),
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page:
+        """Memories, newest first, a page at a time; `Page.cursor` leads to the next one."""
+        kinds = frozenset(_memory_type(kind) for kind in types)
+        return await self._parts.store.list(scope, types=kinds, limit=_limit(limit), cursor=cursor)
+
+    async def update(
+        self,
+        scope: Scope,
+        id: str,
+        *,
+        content: str | None = None,
+        type: MemoryType | str | None = None,
+        importance: float | None = None,
+    ) -> MemoryRecord | None:
+        """Changes a memory; new content is embedded anew. ``None`` when the scope has none of that id.
+
+        Raises:
+            InvalidRequest: Nothing to change, or a value is not valid.
+        """
+        if content is None and type is None and importance is None:
+            raise InvalidRequest("nothing to update: give content, type or importance")
+        record = await self.get(scope, id)
+        if record is None:
+            return None
+        limit = self._parts.config.write_policy.max_content_bytes
+        now = datetime.now(UTC)
+        return await self._parts.remember.rewrite(
+            replace(
+                record,
+                content=record.content if content is None else check_content(content, limit=limit),
+                type=record.type if type is None else _memory_type(type),
+                importance=record.importance if importance is None else _fraction(importance, "importance"),
+                updated_at=max(now, record.updated_at),
+            )
+        )
+
+    async def forget(self, scope: Scope, *ids: str) -> int:
+        """Deletes memories; returns how many there were."""
+        return await self._parts.store.forget(scope, ids)
+
+    async def forget_scope(
+        self, scope: Scope, *, types: Sequence[MemoryType | str] = (), older_than: datetime | None = None
+    ) -> int:
+        """Deletes the scope's memories: all, or those of some types, or those created before a time."""
+        kinds = frozenset(_memory_type(kind) for kind in types)
+        before = None if older_than is None else _aware(older_than)
+        return await self._parts.store.forget_scope(scope, types=kinds, older_than=before)
+
+    async def count(self, scope: Scope, *, types: Sequence[MemoryType | str] = ()) -> int:
+        """How many memories the scope holds."""
+        return await self._parts.store.count(scope, types=frozenset(_memory_type(kind) for kind in types))
+
+    # -- state ------------------------------------------------------------------------------------
+
+    async def stats(self) -> StoreStats:
+        """What the store holds, over all users."""
+        return await self._parts.store.stats()
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Outcomes since the start, by name; never holds a user id."""
+        return dict(self._parts.counters)
+
+    @property
+    def queue_depth(self) -> int:
+        """Number of turns accepted and not yet written."""
+        return self._parts.plugin.queue_depth
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the configuration asks for that has no effect."""
+        return self._parts.config.warnings
+
+
+def _aware(moment: datetime | None) -> datetime:
+    if moment is None:
+        return datetime.now(UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _member(kind: type[_E], value: str, field: str) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        valid = ", ".join(member.value for member in kind)
+        raise InvalidRequest(f"{field} must be one of {valid}, not {value!r}", field=field) from None
+
+
+def _memory_type(value: MemoryType | str) -> MemoryType:
+    return _member(MemoryType, value, "type")
+
+
+def _fraction(value: float, field: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidRequest(f"{field} must be a number in [0, 1], not {value!r}", field=field)
+    return float(value)
+
+
+def _limit(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LIMIT:
+        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {value!r}", field="limit")
+    return value

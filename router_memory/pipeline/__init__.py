@@ -1,0 +1,1 @@
+"""Reading and writing memories over the protocols alone: recall, inject, remember."""

@@ -1,0 +1,133 @@
+"""Reads chat messages in the OpenAI form without changing or trusting them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from router_memory.pipeline.cleaning import clean, strip_thinking
+from router_memory.types import Message, Turn
+
+__all__ = ["are_wellformed", "first_user_text", "last_user_text", "new_turns", "reply_turn", "text_of"]
+
+_TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+_MAX_SPEAKER_CHARS = 128
+
+
+def are_wellformed(messages: object) -> bool:
+    """Whether `messages` is a non-string sequence of mappings."""
+    return (
+        isinstance(messages, Sequence)
+        and not isinstance(messages, str | bytes)
+        and all(isinstance(message, Mapping) for message in messages)
+    )
+
+
+def text_of(message: Message) -> str:
+    """The text of a message: its string content or its text parts, one a line; empty when it has none."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return clean(content)
+    if not isinstance(content, Sequence) or isinstance(content, bytes):
+        return ""
+    return clean("\n".join(_part_texts(content)))
+
+
+def _part_texts(parts: Sequence[Any]) -> list[str]:
+    texts = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, Mapping) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return texts
+
+
+def first_user_text(messages: Sequence[Message]) -> str:
+    """The text of the first user message that has one; empty without any."""
+    return next((text for text in map(_user_text, messages) if text), "")
+
+
+def last_user_text(messages: Sequence[Message]) -> str:
+    """The text of the last user message that has one; empty without any."""
+    return next((text for text in map(_user_text, reversed(messages)) if text), "")
+
+
+def _user_text(message: Message) -> str:
+    return text_of(message) if message.get("role") == "user" else ""
+
+
+def _is_final_reply(message: Message) -> bool:
+    """An assistant message with text that calls no tool: the end of an earlier turn."""
+    return message.get("role") == "assistant" and not message.get("tool_calls") and bool(text_of(message))
+
+
+def new_turns(messages: Sequence[Message], *, roles: frozenset[str], now: datetime, history: bool) -> tuple[Turn, ...]:
+    """The messages of a request that are to be remembered.
+
+    Those behind the last finished reply are new. Earlier ones were the matter of their own requests,
+    which may have opted out of memory, so they count with `history` alone.
+
+    Args:
+        roles: Roles to keep; tool results and instructions are never memories.
+        now: When the request was made.
+        history: Whether earlier messages are wanted too.
+    """
+    finished = 0
+    if not history:
+        finished = max((index + 1 for index, message in enumerate(messages) if _is_final_reply(message)), default=0)
+    seen: Counter[tuple[str, str]] = Counter()
+    turns = []
+    for index, message in enumerate(messages):
+        turn = _turn(message, position=index, now=now)
+        if turn is None:
+            continue
+        occurrence = seen[turn.role, turn.content]
+        seen[turn.role, turn.content] += 1
+        if index >= finished and turn.role in roles:
+            turns.append(
+                Turn(
+                    role=turn.role,
+                    content=turn.content,
+                    speaker=turn.speaker,
+                    position=index,
+                    occurrence=occurrence,
+                    created_at=now,
+                )
+            )
+    return tuple(turns)
+
+
+def reply_turn(reply: str | Message, *, earlier: Sequence[Message], now: datetime) -> Turn | None:
+    """The model's reply as a turn, without its reasoning; ``None`` when it has no text or calls tools."""
+    message: Message = {"role": "assistant", "content": reply} if isinstance(reply, str) else reply
+    if message.get("tool_calls"):
+        return None
+    turn = _turn(message, position=len(earlier), now=now)
+    if turn is None:
+        return None
+    same = sum(
+        1 for other in earlier if other.get("role") == "assistant" and strip_thinking(text_of(other)) == turn.content
+    )
+    return Turn(
+        role="assistant",
+        content=turn.content,
+        speaker=turn.speaker,
+        position=turn.position,
+        occurrence=same,
+        created_at=now,
+    )
+
+
+def _turn(message: Message, *, position: int, now: datetime) -> Turn | None:
+    role = message.get("role")
+    text = text_of(message)
+    if role == "assistant":
+        text = strip_thinking(text)
+    if not isinstance(role, str) or not text:
+        return None
+    name = message.get("name")
+    speaker = clean(name)[:_MAX_SPEAKER_CHARS] if isinstance(name, str) else ""
+    return Turn(role=role, content=text, speaker=speaker or None, position=position, created_at=now)

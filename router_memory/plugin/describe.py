@@ -1,0 +1,39 @@
+"""Outcomes and policies as JSON-compatible objects, for logs, APIs and the command line. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+__all__ = ["describe"]
+
+
+def describe(value: object) -> Any:
+    """The value with dataclasses as objects, enums by value, times in ISO 8601, patterns by source, NaN as ``None``."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value == value else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, re.Pattern):
+        return value.pattern
+    if is_dataclass(value):
+        return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    return _sequence(value)
+
+
+def _sequence(value: object) -> Any:
+    if isinstance(value, frozenset | set):
+        return sorted(describe(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    return str(value)

@@ -1,0 +1,181 @@
+"""The write queue: accepted turns are stored in the background, each with a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from router_memory.errors import BackendTimeout, BackendUnavailable, RouterMemoryError
+from router_memory.pipeline.remember import Remember
+from router_memory.types import Scope, Turn, WriteResult, WriteStatus
+
+__all__ = ["Receipt", "WriteQueue"]
+
+_log = logging.getLogger("router_memory.writes")
+
+RETRY_SECONDS = (0.1, 0.5, 2.0)
+"""Pauses before the store is tried again when it does not answer; writing again is safe, ids are idempotent."""
+
+
+class Receipt:
+    """Says what became of a turn handed to `on_response`.
+
+    `done` turns true once `results` is final; `wait` waits for that.
+    """
+
+    __slots__ = ("_done", "results")
+
+    def __init__(self, results: Sequence[WriteResult] = ()) -> None:
+        self.results: tuple[WriteResult, ...] = tuple(results)
+        self._done = asyncio.Event()
+        if results:
+            self._done.set()
+
+    @property
+    def done(self) -> bool:
+        """Whether the results are final."""
+        return self._done.is_set()
+
+    @property
+    def statuses(self) -> tuple[WriteStatus, ...]:
+        """The status of each result."""
+        return tuple(result.status for result in self.results)
+
+    async def wait(self) -> tuple[WriteResult, ...]:
+        """The results, once they are final."""
+        await self._done.wait()
+        return self.results
+
+    def settle(self, results: Sequence[WriteResult]) -> None:
+        """Makes the results final; the first call counts."""
+        if not self.done:
+            self.results = tuple(results)
+            self._done.set()
+
+    def __repr__(self) -> str:
+        state = ", ".join(self.statuses) if self.done else "queued"
+        return f"Receipt({state})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    scope: Scope
+    conversation_id: str
+    turns: tuple[Turn, ...]
+    receipt: Receipt = field(default_factory=Receipt)
+
+    def settle(self, status: WriteStatus, reason: str) -> None:
+        self.receipt.settle([WriteResult(status, reason) for _ in self.turns])
+
+
+class WriteQueue:
+    """A bounded queue in front of `Remember.turns` with one worker, which keeps turns in order.
+
+    Args:
+        remember: What stores a turn.
+        size: Most turns waiting; one more is rejected at once.
+        counters: Where the outcomes are counted, as ``write.<status>``.
+    """
+
+    def __init__(self, remember: Remember, *, size: int, counters: Counter[str]) -> None:
+        self._remember = remember
+        self._size = size
+        self._counters = counters
+        self._jobs: deque[_Job] = deque()
+        self._running: _Job | None = None
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._worker: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Number of turns waiting or being written."""
+        return len(self._jobs) + (self._running is not None)
+
+    def submit(self, scope: Scope, conversation_id: str, turns: Sequence[Turn]) -> Receipt:
+        """Accepts turns to be stored, or rejects them when the queue is full or closed. Never waits."""
+        job = _Job(scope, conversation_id, tuple(turns))
+        if self._closed or len(self._jobs) >= self._size:
+            job.settle(WriteStatus.REJECTED, "closed" if self._closed else "queue_full")
+            self._count(job.receipt)
+            return job.receipt
+        self._jobs.append(job)
+        self._idle.clear()
+        self._wake.set()
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name="router-memory-writes")
+        return job.receipt
+
+    async def drain(self) -> None:
+        """Waits until every accepted turn has its final results."""
+        await self._idle.wait()
+
+    async def close(self, seconds: float) -> None:
+        """Accepts no more, writes what is waiting for at most `seconds`, then settles the rest.
+
+        A turn being written when the time is over is unknown, one that still waited is rejected.
+        """
+        self._closed = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self.drain()
+        except TimeoutError:
+            _log.warning("closing with %d turns not written after %.1f s", len(self), seconds)
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        for job in self._jobs:
+            job.settle(WriteStatus.REJECTED, "closed")
+            self._count(job.receipt)
+        self._jobs.clear()
+        self._idle.set()
+
+    async def _work(self) -> None:
+        while True:
+            while self._jobs:
+                job = self._running = self._jobs.popleft()
+                try:
+                    await self._store(job)
+                except asyncio.CancelledError:
+                    job.settle(WriteStatus.UNKNOWN, "closed")
+                    raise
+                finally:
+                    self._running = None
+                    self._count(job.receipt)
+            self._wake.clear()
+            self._idle.set()
+            await self._wake.wait()
+
+    async def _store(self, job: _Job) -> None:
+        """Stores one job; whatever happens its receipt is settled and the worker goes on."""
+        for pause in (*RETRY_SECONDS, None):
+            try:
+                job.receipt.settle(await self._remember.turns(job.scope, job.conversation_id, job.turns))
+            except BackendUnavailable as error:
+                if pause is None or self._closed:
+                    unknown = isinstance(error, BackendTimeout)
+                    job.settle(WriteStatus.UNKNOWN if unknown else WriteStatus.FAILED, _reason(error))
+                    _log.warning("turn not written: %s", error)
+                    return
+                await asyncio.sleep(pause)
+            except RouterMemoryError as error:
+                job.settle(WriteStatus.FAILED, _reason(error))
+                _log.warning("turn not written: %s", error)
+                return
+            except Exception as error:  # noqa: BLE001 - a defect must cost one turn, not the queue
+                job.settle(WriteStatus.FAILED, _reason(error))
+                _log.exception("turn not written")
+                return
+            else:
+                return
+
+    def _count(self, receipt: Receipt) -> None:
+        self._counters.update(f"write.{status}" for status in receipt.statuses)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if isinstance(error, RouterMemoryError) else type(error).__name__

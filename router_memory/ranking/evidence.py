@@ -1,0 +1,146 @@
+"""The evidence on each candidate as arrays: cosines, BM25, coverage, conversation neighbours.
+
+Everything here has one entry for each candidate, in the order of the candidate set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router_memory.ranking.query import Question
+from router_memory.types import Candidate, LexicalStatistics
+
+__all__ = ["K1", "B", "Evidence", "standardised"]
+
+K1 = 0.9
+B = 0.4
+"""BM25's saturation and length normalisation (Robertson and Zaragoza 2009), set for short turns."""
+
+PART_PENALTY = 0.08
+"""Cosine given up for each e-fold of parts: the best of many parts is high by chance."""
+
+Floats = NDArray[np.float64]
+
+
+def standardised(values: Floats) -> Floats:
+    """z-scores over the candidates; all 0 where the values do not differ."""
+    deviation = float(values.std()) if len(values) else 0.0
+    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for each candidate.
+
+    Args:
+        question: What was asked.
+        names: Speakers' names found in the question.
+        candidates: The candidates, n of them.
+        statistics: The user's own lexical statistics.
+    """
+
+    question: Question
+    names: frozenset[str]
+    candidates: Sequence[Candidate]
+    statistics: LexicalStatistics
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The stems matched, m of them."""
+        return self.question.stems(self.names)
+
+    @cached_property
+    def cosine(self) -> Floats:
+        """Cosine to the nearest part of each memory, in [-1, 1]; 0 without a query vector. Shape (n,)."""
+        return np.nan_to_num(np.array([candidate.cosine for candidate in self.candidates], dtype=np.float64))
+
+    @cached_property
+    def log_parts(self) -> Floats:
+        """Natural logarithm of the number of parts. Shape (n,)."""
+        return np.log(np.array([max(candidate.parts, 1) for candidate in self.candidates], dtype=np.float64))
+
+    @cached_property
+    def dense(self) -> Floats:
+        """Cosine less the penalty for many parts. Shape (n,)."""
+        return self.cosine - PART_PENALTY * self.log_parts
+
+    @cached_property
+    def length(self) -> Floats:
+        """Length of each memory in terms. Shape (n,)."""
+        return np.array([candidate.document.length for candidate in self.candidates], dtype=np.float64)
+
+    @cached_property
+    def idf(self) -> Floats:
+        """ln(1 + (N - df + 0.5) / (df + 0.5)) of each stem on the user's own memories. Shape (m,)."""
+        frequency = np.array([self.statistics.frequency.get(stem, 0) for stem in self.stems], dtype=np.float64)
+        without = np.maximum(self.statistics.documents - frequency, 0.0)
+        idf: Floats = np.log(1.0 + (without + 0.5) / (frequency + 0.5))
+        return idf
+
+    @cached_property
+    def term_frequency(self) -> Floats:
+        """How often each stem stands in each memory. Shape (n, m)."""
+        stems = self.stems
+        rows = [[candidate.document.stems.get(stem, 0) for stem in stems] for candidate in self.candidates]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(stems))
+
+    @cached_property
+    def bm25(self) -> Floats:
+        """BM25 of each memory, ≥ 0. Shape (n,)."""
+        return self._bm25(self.term_frequency, self.length / self._mean_length)
+
+    @cached_property
+    def coverage(self) -> Floats:
+        """BM25 as a share of the most this question can reach, in [0, 1). Shape (n,)."""
+        return self.bm25 / self._best_bm25
+
+    @cached_property
+    def window_coverage(self) -> Floats:
+        """Coverage of each memory together with its neighbours among the candidates. Shape (n,)."""
+        frequency, length = self.term_frequency.copy(), self.length.copy()
+        for offset in (-1, 1):
+            here, there = self.neighbours(offset)
+            frequency[here] += self.term_frequency[there]
+            length[here] += self.length[there]
+        return self._bm25(frequency, length / (3.0 * self._mean_length)) / self._best_bm25
+
+    def neighbours(self, offset: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Pairs (i, j) of candidates where j stands `offset` messages from i in the same conversation."""
+        places = self._places
+        pairs = [
+            (index, places[conversation, position + offset])
+            for (conversation, position), index in places.items()
+            if (conversation, position + offset) in places
+        ]
+        here, there = zip(*pairs, strict=True) if pairs else ((), ())
+        return np.array(here, dtype=np.intp), np.array(there, dtype=np.intp)
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, int], int]:
+        places: dict[tuple[str, int], int] = {}
+        for index, candidate in enumerate(self.candidates):
+            record = candidate.record
+            if record.conversation_id is not None:
+                places.setdefault((record.conversation_id, record.position), index)
+        return places
+
+    @property
+    def _mean_length(self) -> float:
+        documents = max(self.statistics.documents, 1)
+        return max(self.statistics.length_sum / documents, 1e-9)
+
+    @cached_property
+    def _best_bm25(self) -> float:
+        return max(float(self.idf.sum()) * (K1 + 1.0), 1e-9)
+
+    def _bm25(self, frequency: Floats, relative_length: Floats) -> Floats:
+        if not self.stems:
+            return np.zeros(len(self.candidates))
+        norm = K1 * (1.0 - B + B * relative_length)
+        weighted: Floats = (frequency * (K1 + 1.0) / (frequency + norm[:, None])) @ self.idf
+        return weighted

@@ -1,0 +1,82 @@
+"""The orders candidates can be put in, one for each `RankingMode`.
+
+An order is a list of named contributions whose sum is the score. Scores order; they are never
+compared with a threshold, for that there is `calibration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from router_memory.ranking.evidence import Evidence, Floats
+from router_memory.ranking.signals import SIGNALS
+from router_memory.types import RankingMode
+
+__all__ = ["ORDERS", "Contributions"]
+
+Contributions = Mapping[str, Floats]
+"""Signal name -> what it adds to each candidate's score. Shape (n,) each."""
+
+RRF_K = 60.0
+"""Rank constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009)."""
+
+WEIGHTED = {"vector": 0.7, "bm25": 0.2, "ngram": 0.1}
+"""The reference's weights."""
+
+
+def by_cosine(evidence: Evidence) -> Contributions:
+    """By cosine less the penalty for many parts."""
+    return {"dense": evidence.dense}
+
+
+def by_rerank(evidence: Evidence) -> Contributions:
+    """By the weighted sum of all signals."""
+    return {signal.name: signal.weight * signal.values(evidence) for signal in SIGNALS}
+
+
+def by_weights(evidence: Evidence) -> Contributions:
+    """By 0.7 vector similarity, 0.2 min-max BM25 and 0.1 Jaccard similarity of character 3-grams."""
+    lowest, highest = (float(f(evidence.bm25)) for f in (np.min, np.max))
+    spread = highest - lowest
+    question = _trigrams(evidence.question.text)
+    ngrams = [_jaccard(question, _trigrams(candidate.record.content)) for candidate in evidence.candidates]
+    return {
+        "vector": WEIGHTED["vector"] * (1.0 + evidence.cosine) / 2.0,
+        "bm25": WEIGHTED["bm25"] * ((evidence.bm25 - lowest) / spread if spread > 0 else np.zeros_like(evidence.bm25)),
+        "ngram": WEIGHTED["ngram"] * np.array(ngrams, dtype=np.float64),
+    }
+
+
+def by_reciprocal_rank(evidence: Evidence) -> Contributions:
+    """By the sum of 1 / (60 + rank) over the dense and the BM25 order; a memory without a match has no BM25 rank."""
+    return {
+        "dense": _reciprocal_ranks(evidence.dense),
+        "bm25": np.where(evidence.bm25 > 0, _reciprocal_ranks(evidence.bm25), 0.0),
+    }
+
+
+ORDERS: Mapping[RankingMode, Callable[[Evidence], Contributions]] = {
+    RankingMode.DENSE: by_cosine,
+    RankingMode.RERANK: by_rerank,
+    RankingMode.WEIGHTED: by_weights,
+    RankingMode.RRF: by_reciprocal_rank,
+}
+
+
+def _reciprocal_ranks(values: Floats) -> Floats:
+    ranks = np.empty(len(values))
+    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
+    inverse: Floats = 1.0 / (RRF_K + ranks)
+    return inverse
+
+
+def _trigrams(text: str) -> frozenset[str]:
+    folded = " ".join(text.casefold().split())
+    return frozenset(folded[i : i + 3] for i in range(max(len(folded) - 2, 1)))
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0

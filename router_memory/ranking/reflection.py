@@ -1,0 +1,113 @@
+"""What is dropped between the cut-off and the injection: blocked, visible, near-duplicate, over limit or budget."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from router_memory.types import Dropped, Hit, ReflectionAlgorithm, ReflectionPolicy
+
+__all__ = ["Reflection", "normalised"]
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_SPACE = re.compile(r"\s+")
+_DAY = 86_400.0
+
+
+def normalised(text: str) -> str:
+    """A text as it is compared for being visible already: folded case, single spaces."""
+    return _SPACE.sub(" ", text).strip().casefold()
+
+
+class Reflection:
+    """Drops what should not be injected, keeping the order of the rest.
+
+    What the request shows already is dropped under every algorithm; the other filters are off with
+    ``noop``. `dropped` says what went and why.
+
+    Args:
+        policy: Which filters and how strict.
+        now: The request's time, which recency counts from.
+        visible: Texts the request shows already.
+        tokens_of: Size of a memory's line in tokens.
+        overhead: Tokens the block needs besides its lines.
+    """
+
+    def __init__(
+        self,
+        policy: ReflectionPolicy,
+        *,
+        now: datetime,
+        visible: Iterable[str],
+        tokens_of: Callable[[Hit], int],
+        overhead: int,
+    ) -> None:
+        self._policy = policy
+        self._filters = policy.algorithm is not ReflectionAlgorithm.NOOP
+        self._now = now
+        self._visible = tuple(normalised(text) for text in visible)
+        self._tokens_of = tokens_of
+        self._overhead = overhead
+        self._words: dict[str, frozenset[str]] = {}
+        self.dropped: list[Dropped] = []
+
+    def admit(self, admitted: list[Hit], hit: Hit) -> list[Hit]:
+        """The admitted hits with the next best one, unless it is visible, blocked or a near-duplicate."""
+        if self._is_visible(hit):
+            return self._without(admitted, hit, "already in the request")
+        if not self._filters:
+            return [*admitted, hit]
+        if any(pattern.search(hit.record.content) for pattern in self._policy.block_patterns):
+            return self._without(admitted, hit, "matches a block pattern")
+        twin = next((index for index, other in enumerate(admitted) if self._alike(hit, other)), None)
+        if twin is None:
+            return [*admitted, hit]
+        newest_wins = self._policy.algorithm is ReflectionAlgorithm.RECENCY_SEMANTIC
+        if newest_wins and hit.record.created_at > admitted[twin].record.created_at:
+            swapped = [*admitted[:twin], hit, *admitted[twin + 1 :]]
+            return self._without(swapped, admitted[twin], "near-duplicate")
+        return self._without(admitted, hit, "near-duplicate")
+
+    def within_budget(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The best hit, then those that fit the token budget, taken by similarity × 2^(-age / half-life)."""
+        if not hits or not self._filters:
+            return list(hits)
+        left = self._policy.max_inject_tokens - self._overhead - self._tokens_of(hits[0])
+        chosen = {hits[0].record.id}
+        for hit in sorted(hits[1:], key=self._worth, reverse=True):
+            size = self._tokens_of(hit)
+            if size <= left:
+                left -= size
+                chosen.add(hit.record.id)
+            else:
+                self.dropped.append(Dropped(hit, "over the token budget"))
+        return [hit for hit in hits if hit.record.id in chosen]
+
+    def _without(self, admitted: list[Hit], hit: Hit, why: str) -> list[Hit]:
+        self.dropped.append(Dropped(hit, why))
+        return admitted
+
+    def _is_visible(self, hit: Hit) -> bool:
+        if not self._visible:
+            return False
+        content = normalised(hit.record.content)
+        return any(content in text for text in self._visible)
+
+    def _alike(self, one: Hit, other: Hit) -> bool:
+        """Jaccard similarity of the words at or over the threshold; a negation counts as a word."""
+        words, others = self._words_of(one), self._words_of(other)
+        union = len(words | others)
+        return union > 0 and len(words & others) / union >= self._policy.dedup_threshold
+
+    def _words_of(self, hit: Hit) -> frozenset[str]:
+        words = self._words.get(hit.record.id)
+        if words is None:
+            words = frozenset(word.casefold() for word in _WORD.findall(hit.record.content))
+            self._words[hit.record.id] = words
+        return words
+
+    def _worth(self, hit: Hit) -> float:
+        age = max((self._now - hit.record.created_at).total_seconds() / _DAY, 0.0)
+        return hit.similarity * math.exp2(-age / self._policy.recency_decay_days)

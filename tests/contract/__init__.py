@@ -1,0 +1,1 @@
+"""One suite per seam, inherited by every backend."""

@@ -1,0 +1,1 @@
+"""The embedder over sentence-transformers."""

@@ -1,0 +1,61 @@
+"""`config check` shows what a file comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Cli
+
+DEFAULT = Path(__file__).parents[3] / "config" / "config.yaml"
+
+
+def test_each_decision_is_a_column_beside_the_globals(cli: Cli) -> None:
+    ran = cli("config", "check", str(DEFAULT))
+    assert ran.code == 0
+    header = next(line for line in ran.out.splitlines() if "globals" in line)
+    assert header.split() == ["globals", "personalized_route", "strict_route", "no_memory_route"]
+    threshold = next(line for line in ran.out.splitlines() if line.startswith("threshold"))
+    assert threshold.split() == ["threshold", "0.70", "0.60", "0.80", "0.70"]
+
+
+def test_json_holds_the_resolved_policies(cli: Cli) -> None:
+    checked = cli("config", "check", str(DEFAULT), "--json").json
+    assert checked["decisions"]["no_memory_route"]["enabled"] is False
+    assert checked["decisions"]["personalized_route"]["recall"]["limit"] == 10
+    assert checked["globals"]["recall"]["limit"] == 5
+
+
+def test_many_decisions_still_fit(cli: Cli, config: Path) -> None:
+    decisions = "".join(f"    - name: decision_{n}\n" for n in range(8))
+    config.write_text(config.read_text() + f"routing:\n  decisions:\n{decisions}")
+    out = cli("config", "check", str(config)).out
+    assert all(f"decision_{n}" in out for n in range(8))
+
+
+def test_warnings_are_shown(cli: Cli, config: Path) -> None:
+    config.write_text(config.read_text() + "      quality_scoring:\n        prune_threshold: 0.2\n")
+    ran = cli("config", "check", str(config))
+    assert ran.code == 0
+    assert "nothing is pruned yet" in " ".join(ran.out.split())
+    assert cli("config", "check", str(config), "--json").json["warnings"]
+
+
+def test_an_error_names_file_key_and_the_nearest_key(cli: Cli, config: Path) -> None:
+    config.write_text(config.read_text() + "      auto_stroe: true\n")
+    ran = cli("config", "check", str(config))
+    assert (ran.code, ran.out) == (2, "")
+    assert str(config) in ran.error
+    assert "auto_stroe" in ran.error
+    assert "auto_store" in ran.error
+
+
+def test_the_environment_names_the_file(cli: Cli, config: Path) -> None:
+    assert cli("config", "check", "--json").json["file"] == str(config)
+
+
+def test_secrets_are_not_printed(cli: Cli, config: Path) -> None:
+    config.write_text(config.read_text() + "      valkey:\n        password: hunter2hunter2\n")
+    assert "hunter2" not in cli("config", "check", str(config)).out
+    assert "hunter2" not in cli("config", "check", str(config), "--json").out

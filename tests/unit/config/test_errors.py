@@ -1,0 +1,210 @@
+"""An error names the file, the key path, the decision and what was probably meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.config.support import MEMORY, PLUGIN, decision, document, load, memory, refused, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_an_error_names_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "global: {stores: {memory: {enabeld: true}}}")
+    error = refused(path)
+    assert error.file == str(path)
+    assert str(error) == f"{path}: {MEMORY}.enabeld: unknown key (did you mean 'enabled'?)"
+
+
+def test_a_mapping_has_a_name_too() -> None:
+    assert refused(memory(enabeld=True)).file == "<dict>"
+
+
+@pytest.mark.parametrize(
+    ("section", "key_path", "nearest"),
+    [
+        ({"similarity_threshold": 0.5}, f"{MEMORY}.similarity_threshold", "'default_similarity_threshold'"),
+        ({"default-retrieval-limit": 5}, f"{MEMORY}.default-retrieval-limit", "'default_retrieval_limit'"),
+        ({"reflection": {"dedupe_threshold": 1}}, f"{MEMORY}.reflection.dedupe_threshold", "'dedup_threshold'"),
+        ({"valkey": {"prot": 1}}, f"{MEMORY}.valkey.prot", "'port'"),
+        ({"redis_cache": {"ttl": 1}}, f"{MEMORY}.redis_cache.ttl", "valid: "),
+        ({"query_prefix": "q"}, f"{MEMORY}.query_prefix", f"{MEMORY}.embedding.query_prefix"),
+        ({"zzz": 1}, f"{MEMORY}.zzz", "valid: enabled, backend,"),
+    ],
+)
+def test_defect_3_an_unknown_key_is_refused_with_the_nearest(
+    section: dict[str, object], key_path: str, nearest: str
+) -> None:
+    """In the reference unknown keys are silently accepted."""
+    error = refused(memory(**section))
+    assert error.key_path == key_path
+    assert "unknown key" in error.message
+    assert nearest in error.hint
+
+
+@pytest.mark.parametrize(
+    ("configuration", "key", "nearest"),
+    [
+        ({"retreival_limit": 3}, "retreival_limit", "'retrieval_limit'"),
+        ({"limit": 3}, "limit", "'retrieval_limit'"),
+        ({"default_similarity_threshold": 0.5}, "default_similarity_threshold", "'similarity_threshold'"),
+        ({"reflection": {"enable": True}}, "reflection.enable", "'enabled'"),
+        ({"deadline_ms": 5}, "deadline_ms", f"{MEMORY}.deadline_ms"),
+    ],
+)
+def test_defect_3_an_unknown_key_of_a_decision_is_refused_with_the_nearest(
+    configuration: dict[str, object], key: str, nearest: str
+) -> None:
+    error = refused(document({}, decision("billing", **configuration)))
+    assert error.key_path == f"{PLUGIN}.{key}"
+    assert "decision 'billing'" in error.message
+    assert nearest in error.hint
+
+
+def test_a_key_path_counts_decisions_and_plugins() -> None:
+    plugins = [{"type": "rag"}, {"type": "memory", "configuration": {"retrieval_limit": 0}}]
+    error = refused(document({}, decision("first"), {"name": "second", "plugins": plugins}))
+    assert error.key_path == "routing.decisions[1].plugins[1].configuration.retrieval_limit"
+    assert "decision 'second': must be from 1 to 1000, not 0" in error.message
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("retrieval_limit", "'retrieval_limit' under 'configuration'"), ("config", "'configuration'"), ("zzz", "valid:")],
+)
+def test_a_key_beside_configuration_is_refused(key: str, hint: str) -> None:
+    error = refused(document({}, {"name": "a", "plugins": [{"type": "memory", key: 3}]}))
+    assert error.key_path == f"routing.decisions[0].plugins[0].{key}"
+    assert "decision 'a'" in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "nearest"),
+    [
+        ({"valkey": {"metric_type": "cosine"}}, "valkey.metric_type", "'COSINE'"),
+        ({"embedded": {"synchronous": "ful"}}, "embedded.synchronous", "'full'"),
+        ({"inject": {"role": "sytem"}}, "inject.role", "'system'"),
+        ({"recall": {"adaptive_rule": "knee"}}, "recall.adaptive_rule", "valid: relative, elbow"),
+        ({"write": {"roles": ["user", "asistant"]}}, "write.roles[1]", "'assistant'"),
+    ],
+)
+def test_an_unknown_value_is_refused_with_the_nearest(section: dict[str, object], key: str, nearest: str) -> None:
+    error = refused(memory(**section))
+    assert error.key_path == f"{MEMORY}.{key}"
+    assert "unknown value" in error.message
+    assert nearest in error.hint
+
+
+@pytest.mark.parametrize(("wrong", "more"), [(1, ""), (2, "; 1 more problem in"), (3, "; 2 more problems in")])
+def test_the_first_problem_says_how_many_more_there_are(wrong: int, more: str) -> None:
+    keys = ["default_retrieval_limit", "default_similarity_threshold", "deadline_ms"][:wrong]
+    error = refused(memory(**dict.fromkeys(keys, -1)))
+    assert error.key_path == f"{MEMORY}.default_retrieval_limit"
+    assert error.message.partition("not -1")[2].startswith(more)
+
+
+def test_problems_of_decisions_are_counted_with_the_others() -> None:
+    error = refused(document({"deadline_ms": 0}, decision(retrieval_limit=0)))
+    assert error.key_path == f"{MEMORY}.deadline_ms"
+    assert "1 more problem in" in error.message
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a", "*", r"\y", "a(?i)b", "(?P<n>a)(?P<n>b)", "a{99999999999}"])
+def test_a_block_pattern_must_compile(pattern: str) -> None:
+    error = refused(memory(reflection={"block_patterns": ["fine", pattern]}))
+    assert error.key_path == f"{MEMORY}.reflection.block_patterns[1]"
+    assert "regular expression" in error.message
+
+
+def test_a_block_pattern_of_a_decision_must_compile() -> None:
+    error = refused(document({}, decision(reflection={"block_patterns": ["("]})))
+    assert error.key_path == f"{PLUGIN}.reflection.block_patterns[0]"
+    assert "decision 'route'" in error.message
+
+
+def test_a_decision_name_may_stand_once() -> None:
+    error = refused(document({}, decision("a"), {"name": "b"}, {"name": "a"}))
+    assert error.key_path == "routing.decisions[2].name"
+    assert "decision 'a' is defined at routing.decisions[0]" in error.message
+
+
+def test_a_decision_has_one_memory_plugin() -> None:
+    plugins = [{"type": "memory"}, {"type": "rag"}, {"type": "memory"}]
+    error = refused(document({}, {"name": "a", "plugins": plugins}))
+    assert error.key_path == "routing.decisions[0].plugins[2]"
+    assert "decision 'a' has a memory plugin at routing.decisions[0].plugins[0]" in error.message
+
+
+@pytest.mark.parametrize("named", [{}, {"name": ""}, {"name": 5}, {"name": True}])
+def test_a_decision_with_a_memory_plugin_needs_a_name(named: dict[str, object]) -> None:
+    error = refused(document({}, {**named, "plugins": [{"type": "memory"}]}))
+    assert error.key_path == "routing.decisions[0].name"
+
+
+@pytest.mark.parametrize("backend", ["milvus", "qdrant", "postgres", "memory"])
+def test_an_unknown_backend_is_refused_with_those_that_exist(backend: str) -> None:
+    error = refused(memory(backend=backend))
+    assert error.key_path == f"{MEMORY}.backend"
+    assert f"unknown backend '{backend}'" in error.message
+    assert error.hint.endswith("the backends that exist: embedded")
+
+
+def test_a_misspelt_backend_is_refused_with_the_nearest() -> None:
+    assert "did you mean 'embedded'?" in refused(memory(backend="embeded")).hint
+
+
+def test_valkey_is_refused_until_this_version_has_it() -> None:
+    error = refused(memory(backend="valkey"))
+    assert error.key_path == f"{MEMORY}.backend"
+    assert "does not have the backend 'valkey' yet" in error.message
+    assert error.hint == "the backends that exist: embedded"
+
+
+def test_the_valkey_section_is_validated_although_the_backend_is_to_come() -> None:
+    assert refused(memory(backend="valkey", valkey={"port": 0})).key_path == f"{MEMORY}.valkey.port"
+
+
+@pytest.mark.parametrize("backend", ["", "embedded"])
+def test_the_embedded_backend_is_the_default(backend: str) -> None:
+    assert load(memory(backend=backend)).backend == "embedded"
+
+
+VALKEY = {"backend": "valkey", "valkey": {"host": "db", "database": 1}}
+
+
+def test_the_cache_must_not_be_in_the_database_of_the_store() -> None:
+    error = refused(memory(**VALKEY, redis_cache={"enabled": True, "address": "DB:6379", "db": 1}))
+    assert error.key_path == f"{MEMORY}.redis_cache.db"
+    assert "db: 2" in error.hint
+
+
+def test_a_node_of_the_store_named_in_addresses_counts_as_its_server() -> None:
+    section = {"backend": "valkey", "valkey": {"host": "other", "addresses": ["a:1", "b:2"]}}
+    error = refused(memory(**section, redis_cache={"enabled": True, "address": "b:2"}))
+    assert error.key_path == f"{MEMORY}.redis_cache.db"
+
+
+def test_the_names_of_this_machine_are_one_server() -> None:
+    cache = {"enabled": True, "address": "127.0.0.1:6379"}
+    assert refused(memory(backend="valkey", redis_cache=cache)).key_path == f"{MEMORY}.redis_cache.db"
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        {"enabled": False, "address": "db:6379", "db": 1},
+        {"enabled": True, "address": "db:6379", "db": 2},
+        {"enabled": True, "address": "db:6380", "db": 1},
+        {"enabled": True, "address": "cache:6379", "db": 1},
+    ],
+)
+def test_a_cache_elsewhere_does_not_collide_with_the_store(cache: dict[str, object]) -> None:
+    assert refused(memory(**VALKEY, redis_cache=cache)).key_path == f"{MEMORY}.backend"
+
+
+def test_a_cache_beside_the_embedded_store_collides_with_nothing() -> None:
+    assert load(memory(redis_cache={"enabled": True, "address": "localhost:6379"})).memory.redis_cache.enabled

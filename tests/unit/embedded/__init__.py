@@ -1,0 +1,1 @@
+"""The embedded store under the faults it is likeliest to meet."""
