@@ -19,7 +19,8 @@ class HashingEmbedder:
     """An embedder without a model: signed feature hashing of stems, so texts that share words are near.
 
     Attributes:
-        gate: While cleared, queries wait: a slow model.
+        gate: While cleared, calls wait: a slow model.
+        asked: Set once a query has come.
         failing: While true, every call raises: a broken model.
         backlog: What `backlog_seconds` says.
     """
@@ -30,6 +31,7 @@ class HashingEmbedder:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked = asyncio.Event()
         self.failing = False
         self.backlog = 0.0
         self.queries: list[str] = []
@@ -47,6 +49,7 @@ class HashingEmbedder:
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """One vector."""
         self.queries.append(text)
+        self.asked.set()
         await self.gate.wait()
         return self._vector(text)
 

@@ -83,7 +83,7 @@ def _view(config: Config) -> RenderableType:
 
 def _policies(base: DecisionPolicy, policies: Sequence[DecisionPolicy]) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     table.add_column("globals", overflow="fold")
     for policy in policies:
         table.add_column(safe(one_line(policy.decision or "")), overflow="fold")

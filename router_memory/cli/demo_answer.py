@@ -38,7 +38,7 @@ _MEANINGS = {
 def answer_view(answer: Answer, question: Question, *, full: bool) -> RenderableType:
     """What one decision did with a question; `full` shows the ranking, else what it comes to."""
     parts: list[RenderableType] = [status_text(answer)]
-    if question.evidence and answer.cut:
+    if question.wanted and answer.cut:
         parts[0] = status_text(answer).append_text(_evidence(answer, question))
     if full and answer.cut and (answer.injected or answer.below):
         parts.append(Padding(_ranking(answer), _INDENT))
@@ -83,13 +83,18 @@ def isolation_view(asked: QuestionReport) -> RenderableType:
     answers = (*asked.answers, other)
     foreign = sum(answer.foreign for answer in answers)
     looked_at = sum(answer.looked_at for answer in answers)
-    verdict = Text("isolation ✓  ", style="bold green") if not foreign else Text("isolation ✗  ", style="bold red")
-    verdict.append(f"{foreign} of the {looked_at} records in the lists above are another user's", style="not bold")
+    if not looked_at:
+        verdict = Text("isolation –  nothing was found for anybody, so there is nothing to judge", style="yellow")
+    elif foreign:
+        verdict = Text(f"isolation ✗  {foreign} of the {looked_at} records above are another user's", style="bold red")
+    else:
+        verdict = Text("isolation ✓", style="bold green")
+        verdict.append(f"  0 of the {looked_at} records in the lists above are another user's", style="not bold")
     return Group(*parts, verdict)
 
 
 def _ranking(answer: Answer) -> Table:
-    """Injected memories above the line, the best that stayed below it under it."""
+    """Injected memories above the line, the best of those that were not under it."""
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False, expand=True)
     table.add_column("", width=1)
     table.add_column("date", no_wrap=True)
@@ -102,7 +107,7 @@ def _ranking(answer: Answer) -> Table:
         cells = _cells(hit, whole=found)
         table.add_row(Text("✓" if found else "", style="bold green"), *cells, style="bold" if found else "")
     if answer.injected and answer.below:
-        table.add_row("", "", "", Text("— below the threshold —", style="yellow"), "", "", "")
+        table.add_row("", "", "", Text("— next best, not injected —", style="yellow"), "", "", "")
     for hit in answer.below[:_BELOW_SHOWN]:
         table.add_row("", *_cells(hit), style="dim")
     return table
@@ -149,6 +154,6 @@ def _cut(answer: Answer) -> Text:
 
 
 def _evidence(answer: Answer, question: Question) -> Text:
-    found, wanted = len(set(answer.evidence.values())), len(set(question.evidence))
+    found, wanted = len(set(answer.evidence.values())), len(question.wanted)
     style = "green" if found == wanted else "yellow"
     return Text(f"  {found} of {wanted} with the answer", style=style)

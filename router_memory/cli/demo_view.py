@@ -108,12 +108,13 @@ def _question(report: DemoReport, asked: QuestionReport, number: int) -> Iterato
     question = asked.question
     yield from _section(f"Question {number}: {one_line(asked.user)} asks")
     yield Text(f"“{one_line(question.text)}”", style="bold")
-    about = question.category.replace("_", " ")
-    if question.evidence:
-        about += f"; {'the answer stands' if len(question.evidence) == 1 else 'it takes what stands'} in "
-        about += ", ".join(question.evidence)
-    elif question.answerable is False:
-        about += "; no memory answers it, so nothing should be injected"
+    category = question.category.replace("_", " ")
+    facts = [f"category {category}" if category.isdigit() else category]
+    if question.answerable is False:
+        facts.append("no memory answers it, so nothing should be injected")
+    elif question.evidence:
+        facts.append("the answer stands in " + ", ".join(question.evidence))
+    about = "; ".join(filter(None, facts))
     if about:
         yield Text(printable(about), style="dim")
     for answer in asked.answers:
@@ -174,7 +175,10 @@ def _closing(report: DemoReport) -> Iterator[RenderableType]:
     table.add_column(justify="right", style="bold", no_wrap=True)
     table.add_column()
     table.add_row(f"{summary.memories:,}", f"memories stored for {_number(len(report.replayed), 'user')}")
-    table.add_row(f"{summary.questions:,}", f"questions, each under {_number(len(report.policies), 'decision')}")
+    asked = f"questions, each under {_number(len(report.policies), 'decision')}"
+    if summary.judged < summary.questions:
+        asked += f"; {summary.questions - summary.judged} were not searched for and are not judged"
+    table.add_row(f"{summary.questions:,}", asked)
     if summary.evidence:
         under = one_line(report.replay_decision or "the globals")
         table.add_row(
@@ -185,7 +189,8 @@ def _closing(report: DemoReport) -> Iterator[RenderableType]:
         table.add_row(
             f"{summary.silent:,} of {summary.unanswerable:,}", "questions without an answer got nothing injected"
         )
-    leaks = Text(f"{summary.leaks:,}", style="bold green" if not summary.leaks else "bold red")
+    style = "bold red" if summary.leaks else "bold green" if summary.looked_at else "bold yellow"
+    leaks = Text(f"{summary.leaks:,}", style=style)
     table.add_row(leaks, f"leaks: records of another user among the {summary.looked_at:,} in the lists above")
     late = Text(f"{summary.late:,}", style="bold yellow" if summary.late else "bold")
     hint = " (a busy machine; run it again, or raise deadline_ms)" if summary.late else ""

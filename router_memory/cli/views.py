@@ -83,7 +83,7 @@ def explained(recollection: Recollection) -> RenderableType:
     if recollection.partial:
         facts["partial"] = "the store could not look at everything in time"
     parts: list[RenderableType] = [_grid(facts)]
-    for title, hits in (("returned", recollection.hits), ("below the threshold", recollection.below)):
+    for title, hits in (("returned", recollection.hits), ("next best, not returned", recollection.below)):
         if hits:
             parts += [Text(f"\n{title}", style="bold"), *map(_scored, hits)]
     if recollection.dropped:

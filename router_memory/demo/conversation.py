@@ -59,7 +59,7 @@ class Question:
     """A question to ask when everything is stored.
 
     Attributes:
-        evidence: Ids of the messages that answer it.
+        evidence: Ids of the messages that answer it; where it has no answer, of those it seems to be about.
         category: Free text of the file, e.g. ``preference_change``.
         answerable: ``None`` where the file does not say.
     """
@@ -68,6 +68,11 @@ class Question:
     evidence: tuple[str, ...] = ()
     category: str = ""
     answerable: bool | None = None
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Ids of the messages that should be injected; none where the question has no answer."""
+        return frozenset() if self.answerable is False else frozenset(self.evidence)
 
 
 @dataclass(frozen=True, slots=True)

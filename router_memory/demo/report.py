@@ -76,6 +76,11 @@ class Answer:
     after: tuple[Message, ...]
     seconds: Mapping[str, float]
 
+    @property
+    def late(self) -> bool:
+        """Whether it got no memories for the deadline's sake."""
+        return self.reason in LATE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionReport:
@@ -99,7 +104,8 @@ class Summary:
 
     Attributes:
         memories: Stored, over all users.
-        evidence_found, evidence: Evidence messages injected, and those there are, under the replay's decision.
+        judged: Questions that were searched for under the replay's decision; the next five are about them.
+        evidence_found, evidence: Messages that hold an answer, injected, and those there are.
         k: Most memories that decision injects.
         silent, unanswerable: Questions without an answer that got nothing, and those there are.
         leaks: Records of another user seen in any answer.
@@ -109,6 +115,7 @@ class Summary:
 
     memories: int
     questions: int
+    judged: int
     evidence_found: int
     evidence: int
     k: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import tempfile
 import time
@@ -32,6 +33,8 @@ _INSTRUCTIONS = {"role": "system", "content": "You are a helpful assistant."}
 _AFTERWARDS = timedelta(days=1)
 _CHANGES = ("preference_change", "knowledge_update")
 _STRANGER = "somebody-else"
+_PAUSE_SECONDS = 0.5
+"""Before the next question where one was late: what was given up still keeps the model busy."""
 
 
 async def run_demo(
@@ -162,6 +165,8 @@ class _Asking:
             conversation_id=f"{user}/demo-question",
             now=self._now,
         )
+        if outcome.reason in LATE:
+            await asyncio.sleep(_PAUSE_SECONDS)
         found = outcome.explain.recollection
         ids = [hit.record.id for hit in outcome.memories]
         if found is not None:
@@ -192,7 +197,7 @@ def _evidence(outcome: Outcome, source: Conversation, question: Question) -> dic
     places = {
         (source.conversation_id(said.session), said.position): said.id
         for said in source.messages
-        if said.id in question.evidence
+        if said.id in question.wanted
     }
     found = {}
     for hit in outcome.memories:
@@ -216,25 +221,23 @@ def _stages(answers: Sequence[Answer]) -> Mapping[str, float]:
 def _summary(
     replayed: Sequence[Replayed], reports: Sequence[QuestionReport], decision: str | None, settings: Config
 ) -> Summary:
-    main = [answer for report in reports for answer in report.answers if answer.decision == decision]
     everything = [answer for report in reports for answer in (*report.answers, report.other)]
-    silent = [
-        answer.status is not Status.USED
-        for report, answer in zip(reports, main, strict=True)
-        if report.question.answerable is False
-    ]
-    searched = [answer.seconds["total"] * 1000 for answer in main if answer.cut]
+    main = [(one.question, answer) for one in reports for answer in one.answers if answer.decision == decision]
+    judged = [(question, answer) for question, answer in main if answer.cut]
+    silent = [answer.status is not Status.USED for question, answer in judged if question.answerable is False]
+    searched = [answer.seconds["total"] * 1000 for _, answer in judged]
     return Summary(
         memories=sum(one.memories for one in replayed),
         questions=len(reports),
-        evidence_found=sum(len(set(answer.evidence.values())) for answer in main),
-        evidence=sum(len(set(report.question.evidence)) for report in reports),
+        judged=len(judged),
+        evidence_found=sum(len(set(answer.evidence.values())) for _, answer in judged),
+        evidence=sum(len(question.wanted) for question, _ in judged),
         k=settings.policy(decision).recall.limit,
         silent=sum(silent),
         unanswerable=len(silent),
         leaks=sum(answer.foreign for answer in everything),
         looked_at=sum(answer.looked_at for answer in everything),
-        late=sum(one.late for one in replayed) + sum(1 for answer in everything if answer.reason in LATE),
+        late=sum(one.late for one in replayed) + sum(answer.late for answer in everything),
         requests=sum(sum(one.requests.values()) for one in replayed) + len(everything),
         median_latency_ms=statistics.median(searched) if searched else None,
     )

@@ -102,10 +102,10 @@ def new_turns(messages: Sequence[Message], *, roles: frozenset[str], now: dateti
 
 def reply_turn(reply: str | Message, *, earlier: Sequence[Message], now: datetime) -> Turn | None:
     """The model's reply as a turn, without its reasoning; ``None`` when it has no text or calls tools."""
-    message: Message = {"role": "assistant", "content": reply} if isinstance(reply, str) else reply
-    if message.get("tool_calls"):
+    message: Message = {"content": reply} if isinstance(reply, str) else reply
+    if message.get("tool_calls") or message.get("role", "assistant") != "assistant":
         return None
-    turn = _turn(message, position=len(earlier), now=now)
+    turn = _turn({**message, "role": "assistant"}, position=len(earlier), now=now)
     if turn is None:
         return None
     same = sum(

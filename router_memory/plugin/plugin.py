@@ -27,6 +27,7 @@ from router_memory.types import (
     Recollection,
     Scope,
     Status,
+    Turn,
     WriteIntent,
     WritePolicy,
     WriteResult,
@@ -87,13 +88,12 @@ class Plugin:
         Always gives the caller's messages back; a failure or a passed deadline is a status and a
         reason in the outcome.
         """
-        began = time.perf_counter()
-        policy, known = self._policy_of(request.decision)
-        if not known:
-            self._counters["decision.unknown"] += 1
-        visit = _Visit(request, policy, known, self._describe(policy), began)
+        visit = _Visit(request)
         gated = Gated(Status.UNAVAILABLE, Reason.RETRIEVAL_ERROR, Reason.RETRIEVAL_ERROR)
         try:
+            policy, visit.known = self._policy_of(request.decision)
+            visit.policy, visit.described = policy, self._describe(policy)
+            self._counters["decision.unknown"] += not visit.known
             gated = gate(request, policy, self._access)
             visit.intent = self._intent(request, gated)
             outcome = await self._serve(visit, gated)
@@ -113,11 +113,7 @@ class Plugin:
         intent = outcome.intent
         if intent.refused is not None or outcome.scope is None or outcome.conversation_id is None:
             return self._skipped(intent.refused or Reason.USER_ID_MISSING)
-        turns = list(intent.turns)
-        if isinstance(reply, str | Mapping) and intent.now is not None:
-            answer = reply_turn(reply, earlier=intent.messages, now=intent.now)
-            if answer is not None and answer.role in self._write_policy.roles:
-                turns.append(answer)
+        turns = [*intent.turns, *self._answer(intent, reply)]
         if not turns:
             return self._skipped("nothing_new")
         return self._writes.submit(outcome.scope, outcome.conversation_id, turns)
@@ -194,6 +190,16 @@ class Plugin:
         turns = new_turns(request.messages, roles=policy.roles, now=request.now, history=policy.history)
         return WriteIntent(None, turns, tuple(request.messages), request.now)
 
+    def _answer(self, intent: WriteIntent, reply: object) -> list[Turn]:
+        if intent.now is None or not isinstance(reply, str | Mapping) or "assistant" not in self._write_policy.roles:
+            return []
+        try:
+            answer = reply_turn(reply, earlier=intent.messages, now=intent.now)
+        except Exception:  # noqa: BLE001 - a reply nobody can read must not fail the chat
+            _log.exception("a reply could not be read")
+            return []
+        return [] if answer is None else [answer]
+
     def _skipped(self, reason: str) -> Receipt:
         self._counters["write.skipped"] += 1
         return Receipt([WriteResult(WriteStatus.SKIPPED, str(reason))])
@@ -210,14 +216,12 @@ class _Visit:
 
     __slots__ = ("began", "described", "intent", "known", "policy", "request", "seconds")
 
-    def __init__(
-        self, request: Request, policy: DecisionPolicy, known: bool, described: Mapping[str, Any], began: float
-    ) -> None:
+    def __init__(self, request: Request) -> None:
+        self.began = time.perf_counter()
         self.request = request
-        self.policy = policy
-        self.known = known
-        self.described = described
-        self.began = began
+        self.policy = DecisionPolicy()
+        self.known = False
+        self.described: Mapping[str, Any] = {}
         self.intent = WriteIntent(Reason.RETRIEVAL_ERROR)
         self.seconds: dict[str, float] = {}
 

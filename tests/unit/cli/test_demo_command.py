@@ -52,6 +52,16 @@ def test_a_person_sees_every_section(cli: Cli, arguments: list[str]) -> None:
         assert part in ran.out, part
 
 
+def test_a_late_demonstration_claims_nothing(cli: Cli, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.doubles.HashingEmbedder.backlog_seconds", lambda _: 1000.0)
+    monkeypatch.setattr("router_memory.demo.run._PAUSE_SECONDS", 0)
+    out = cli(*arguments).out
+    assert "✓" not in out
+    assert "nothing to judge" in out
+    assert "went on without memory" in out
+    assert "not judged" in " ".join(out.split())
+
+
 def test_it_fits_in_100_columns(cli: Cli, arguments: list[str]) -> None:
     assert max(map(len, cli(*arguments).out.splitlines())) <= 100
 

@@ -68,7 +68,7 @@ def test_search_explains_itself(cli: Cli, added: Callable[..., str]) -> None:
     explained = cli("search", "aisle seat on planes", "--threshold", "0.7", "--explain", "--json").json
     assert {"hits", "cut", "below", "candidates", "seconds"} <= set(explained)
     text = cli("search", "aisle seat on planes", "--threshold", "0.7", "--explain").out
-    assert "below the threshold" in text
+    assert "next best, not returned" in text
     assert "Dosa" in text
 
 

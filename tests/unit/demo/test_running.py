@@ -49,7 +49,7 @@ global:
       redis_cache: {enabled: true, address: "cache.example:6379"}
 routing:
   decisions:
-    - name: off
+    - name: silent
       plugins: [{type: memory, configuration: {enabled: false}}]
     - name: wide
     - name: strict
@@ -69,11 +69,11 @@ async def test_the_evidence_is_injected_and_found(config: Path, conversation: Pa
     report = await run_demo(conversation=conversation, config=config)
     (ann, bo) = report.questions
     by_decision = {answer.decision: answer for answer in ann.answers}
-    assert list(by_decision) == ["off", "wide", "strict"]
+    assert list(by_decision) == ["silent", "wide", "strict"]
     assert report.replay_decision == "wide"
     assert by_decision["wide"].status is Status.USED
     assert set(by_decision["wide"].evidence.values()) == {"ann0"}
-    assert (by_decision["off"].status, by_decision["off"].reason) == (Status.DISABLED, Reason.DECISION_CONFIG)
+    assert (by_decision["silent"].status, by_decision["silent"].reason) == (Status.DISABLED, Reason.DECISION_CONFIG)
     assert by_decision["strict"].reason is Reason.NO_RESULTS
     assert bo.question == Question(DOG)
     assert (report.summary.evidence_found, report.summary.evidence) == (1, 1)
@@ -110,18 +110,31 @@ async def test_a_single_user_is_compared_with_a_stranger(config: Path, tmp_path:
     assert (other.status, other.injected, other.looked_at) == (Status.MISSING, (), 0)
 
 
-async def test_requests_past_the_deadline_are_counted(
-    config: Path, conversation: Path, embedder: HashingEmbedder
+async def test_late_requests_are_counted_and_not_judged(
+    config: Path, conversation: Path, embedder: HashingEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedder.backlog = 1000.0
+    monkeypatch.setattr("router_memory.demo.run._PAUSE_SECONDS", 0)
     report = await run_demo(conversation=conversation, config=config)
     wide = next(answer for answer in report.questions[0].answers if answer.decision == "wide")
     assert (wide.status, wide.reason) == (Status.UNAVAILABLE, Reason.OVERLOADED)
     assert report.summary.late == report.summary.requests - sum(
         answer.reason is Reason.DECISION_CONFIG for one in report.questions for answer in one.answers
     )
+    assert (report.summary.judged, report.summary.evidence, report.summary.looked_at) == (0, 0, 0)
     assert report.summary.median_latency_ms is None
     assert report.stages == {}
+
+
+async def test_a_question_without_an_answer_has_no_evidence(config: Path, tmp_path: Path) -> None:
+    """Data sets name messages for such questions too: those they are misleadingly near to."""
+    seat = {"question": "which seat on planes", "evidence": ["ann0"], "category": "5", "answerable": False}
+    report = await run_demo(
+        conversation=write(tmp_path / "c.jsonl", line("ann", SEAT, questions=[seat])), config=config
+    )
+    wide = next(answer for answer in report.questions[0].answers if answer.decision == "wide")
+    assert (wide.status, wide.evidence) == (Status.USED, {})
+    assert (report.summary.evidence, report.summary.silent, report.summary.unanswerable) == (0, 0, 1)
 
 
 async def test_the_operators_store_is_not_touched(config: Path, conversation: Path) -> None:
@@ -227,7 +240,7 @@ def test_isolation_overrides_store_and_cache_alone(config: Path, tmp_path: Path)
     assert settings.data_path == tmp_path / "demo.db"
     assert not settings.memory.redis_cache.enabled
     assert settings.memory.deadline_ms == 60000
-    assert settings.decisions == ("off", "wide", "strict")
+    assert settings.decisions == ("silent", "wide", "strict")
 
 
 def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The library: `MemoryPlugin`, `SyncMemory`, what importing costs."""
