@@ -315,8 +315,8 @@ class MemoryPlugin:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the configuration asks for that has no effect."""
-        return self._parts.config.warnings
+        """What the configuration asks for that has no effect here, or not the full one."""
+        return self._parts.warnings
 
 
 def _aware(moment: datetime | None) -> datetime:

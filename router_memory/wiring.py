@@ -18,6 +18,7 @@ from router_memory.plugin.plugin import Plugin
 from router_memory.plugin.request import Access
 from router_memory.plugin.writes import WriteQueue
 from router_memory.protocols import Embedder, MemoryStore
+from router_memory.ranking import calibration_for
 
 __all__ = ["Assembly", "assemble"]
 
@@ -37,6 +38,7 @@ class Assembly:
         self.config = config
         self.embedder = embedder
         self.counters: Counter[str] = Counter()
+        self.warnings = config.warnings
         self._opened = False
 
     async def open(self, *, warm: bool = True) -> None:
@@ -46,6 +48,7 @@ class Assembly:
         """
         try:
             await self.embedder.identify()
+            self._check_calibration()
             self.store = _store(self.config, self.embedder)
             self._build()
             self._opened = True
@@ -64,6 +67,11 @@ class Assembly:
             await self.plugin.close(self.config.memory.write.drain_seconds)
             await self.store.close()
         await self.embedder.close()
+
+    def _check_calibration(self) -> None:
+        if not calibration_for(self.embedder.fingerprint).fitted:
+            model = self.embedder.fingerprint
+            self.warnings += (f"no similarity map was fitted for {model}: thresholds of the hybrid modes are rough",)
 
     def _build(self) -> None:
         config = self.config

@@ -40,8 +40,12 @@ DENSE_CANDIDATES = 50
 LEXICAL_CANDIDATES = 400
 """Most memories the lexical channel adds: the last stem may hold many more than were asked for."""
 
+LEAST_HEAD = 5
+"""The cut-off looks at the best `limit` candidates, at least this many: with a limit of 1 or 2 the one in front
+may fail the threshold while the next one passes it. Looking further adds more noise than evidence."""
+
 BELOW_SHOWN = 5
-"""How many of the best candidates below the threshold are kept to be looked at."""
+"""How many of the best candidates that were not returned are kept to be looked at."""
 
 _NO_REFLECTION = ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP)
 
@@ -142,18 +146,17 @@ class Recall:
 def _choose(
     ranked: Ranked, policy: RecallPolicy, chooser: Reflection
 ) -> tuple[tuple[Hit, ...], tuple[Hit, ...], tuple[Dropped, ...], Cut]:
-    """The best `limit` that may be shown, cut at the threshold, within the budget."""
+    """The best `limit` that may be shown and reach the threshold, within the budget."""
     head: list[Hit] = []
     place = 0
-    while place < len(ranked) and len(head) < policy.limit:
-        hit = ranked[place]
+    while place < len(ranked) and len(head) < max(policy.limit, LEAST_HEAD):
+        head = chooser.admit(head, ranked[place])
         place += 1
-        head = chooser.admit(head, hit)
     where = cut([hit.similarity for hit in head], policy.threshold, policy.cutoff, policy.mode)
-    kept = [hit for hit in head if hit.similarity >= where.threshold]
-    below = [hit for hit in head if hit.similarity < where.threshold]
+    passing = [hit for hit in head if hit.similarity >= where.threshold]
+    below = [hit for hit in head if hit.similarity < where.threshold] + passing[policy.limit :]
     below += [ranked[index] for index in range(place, min(len(ranked), place + BELOW_SHOWN - len(below)))]
-    hits = chooser.within_budget(kept)
+    hits = chooser.within_budget(passing[: policy.limit])
     dropped = tuple(drop for drop in chooser.dropped if drop.hit.similarity >= where.threshold)
     return tuple(hits), tuple(below[:BELOW_SHOWN]), dropped, where
 

@@ -47,7 +47,7 @@ def _relative(similarities: Sequence[float], floor: float, mode: RankingMode) ->
     if floor <= 0.0:
         return Cut(floor, floor, CutoffRule.RELATIVE.value, "the threshold is 0: everything is kept")
     if best < gate:
-        why = f"the best candidate, {best:.3f}, lies below {gate:.3f}, so nothing is sure enough"
+        why = f"the best candidate has {best:.4f}; below {gate:.4f} nothing is sure enough to be injected"
         return Cut(floor, gate, CutoffRule.RELATIVE.value, why)
     share = SHARE.get(mode, SHARE_HYBRID)
     threshold = floor + share * (best - floor)

@@ -6,7 +6,7 @@ import numpy as np
 
 from router_memory.ranking.calibration import Calibration, similarity
 from router_memory.ranking.evidence import Evidence
-from router_memory.ranking.orders import ORDERS
+from router_memory.ranking.orders import ORDERS, Contributions
 from router_memory.types import Hit, RankingMode
 
 __all__ = ["Ranked"]
@@ -17,7 +17,7 @@ class Ranked:
 
     def __init__(self, evidence: Evidence, mode: RankingMode, calibration: Calibration) -> None:
         self._evidence = evidence
-        self._contributions = ORDERS[mode](evidence)
+        self._contributions: Contributions = ORDERS[mode](evidence) if evidence.candidates else {}
         self._score = sum(self._contributions.values(), np.zeros(len(evidence.candidates)))
         self._similarity = similarity(evidence, mode, calibration)
         self._order = np.argsort(-self._score, kind="stable")

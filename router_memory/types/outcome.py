@@ -113,7 +113,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A memory that reached the threshold and was not returned, and why."""
+    """A memory that a filter took out, and why."""
 
     hit: Hit
     why: str
@@ -126,8 +126,8 @@ class Recollection:
     Attributes:
         hits: What is left, best first.
         cut: The cut-off.
-        below: Up to five best candidates that did not reach the threshold.
-        dropped: What limit and filters took out.
+        below: Up to five best candidates that were not returned, for their similarity or their rank.
+        dropped: What the filters took out although it reached the threshold.
         candidates: Number of candidates ranked.
         query_text: What was embedded, with the user's own frequent names taken out.
         names: The tokens taken out.

@@ -43,7 +43,8 @@ class CandidateQuery:
         vector: float32 of shape (dimension,), unit norm; ``None`` leaves the dense channel out.
         stems: Memories that hold any of these stems are candidates; empty leaves the lexical channel out.
         dense_limit: Number of nearest memories, ≥ 1.
-        lexical_limit: Most memories the lexical channel may add, ≥ 1; nearest first past it.
+        lexical_limit: Most memories the lexical channel may find, ≥ 1, those that the dense channel finds too
+            among them; nearest first past it.
         types: Only these; empty means all.
     """
 
@@ -55,7 +56,7 @@ class CandidateQuery:
     types: frozenset[MemoryType] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A memory that may be relevant, with what ranking needs to know of it.
 
@@ -65,16 +66,12 @@ class Candidate:
         cosine: Cosine in [-1, 1] of the query to the nearest of its vectors, whichever channel found it;
             NaN without a query vector.
         parts: Number of its vectors, ≥ 1.
-        previous, next: Indices of its neighbours of the same conversation in `CandidateSet.neighbours`,
-            -1 where there is none.
     """
 
     record: MemoryRecord
     document: Document
     cosine: float
     parts: int = 1
-    previous: int = -1
-    next: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +81,12 @@ class CandidateSet:
     Attributes:
         epoch: The user's epoch the candidates belong to.
         candidates: Each memory once.
-        neighbours: Conversation neighbours of the candidates (candidates among them), for context signals.
         exact: False where the dense channel was an approximate search.
         partial: True where the store could not look at everything in time.
     """
 
     epoch: str
     candidates: tuple[Candidate, ...]
-    neighbours: tuple[tuple[Document, float], ...] = ()
     exact: bool = True
     partial: bool = False
 

@@ -353,7 +353,7 @@ class StoreContract:
         assert len(result.candidates) == 4
 
     async def test_the_lexical_channel_keeps_the_nearest_past_its_limit(self, store: MemoryStore) -> None:
-        """With more matches than `lexical_limit` the far ones are left out."""
+        """With more matches than `lexical_limit` the far ones are left out; what is dense as well counts."""
         writes = memories(ALICE, 30)
         await store.add(ALICE, writes)
         vector = unit_vectors(77)[0]
@@ -411,52 +411,6 @@ class StoreContract:
         }
         assert await names(Scope("alice", "garden")) == set()
 
-    async def test_neighbours_are_those_of_the_conversation(self, store: MemoryStore) -> None:
-        """Each candidate points to the memory before and after it, in order of time, with document and cosine."""
-        talk = [memory(ALICE, seed, conversation_id="talk", position=seed) for seed in range(5)]
-        other = memory(ALICE, 2, id="other", content="other", conversation_id="elsewhere")
-        alone = memory(ALICE, 3, id="alone", content="alone")
-        await store.add(ALICE, [talk[3], talk[0], other, talk[4], alone, talk[2], talk[1]])
-        vector = unit_vectors(40)[0]
-        result = await store.candidates(query(ALICE, 40))
-        by_id = {candidate.record.id: candidate for candidate in result.candidates}
-        for place, write in enumerate(talk):
-            candidate = by_id[write.record.id]
-            for slot, index in ((candidate.previous, place - 1), (candidate.next, place + 1)):
-                if not 0 <= index < len(talk):
-                    assert slot == -1
-                    continue
-                document, cosine = result.neighbours[slot]
-                assert document == talk[index].document
-                assert cosine == pytest.approx(best_cosine(vector, talk[index]), abs=1e-5)
-        assert (by_id["alone"].previous, by_id["alone"].next) == (-1, -1)
-        assert (by_id["other"].previous, by_id["other"].next) == (-1, -1)
-
-    async def test_neighbours_need_not_be_candidates(self, store: MemoryStore) -> None:
-        """They may be of another type than asked for, but never of another project's conversation of the same name."""
-        middle = memory(HOME, 2, conversation_id="c", type=MemoryType.EPISODIC)
-        around = [memory(HOME, 1, conversation_id="c"), memory(HOME, 3, conversation_id="c")]
-        await store.add(HOME, [middle, *around])
-        await store.add(WORK, [memory(WORK, 2, conversation_id="c", stems={"other": 1})])
-        result = await store.candidates(query(HOME, 0, types=frozenset({MemoryType.EPISODIC})))
-        (candidate,) = result.candidates
-        assert result.neighbours[candidate.previous][0] == around[0].document
-        assert result.neighbours[candidate.next][0] == around[1].document
-
-    async def test_position_and_part_order_memories_of_one_moment(self, store: MemoryStore) -> None:
-        """Time decides first, then position, then part."""
-        places = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
-        talk = [
-            memory(ALICE, seed, conversation_id="c", position=position, part=part, created_at=START)
-            for seed, (position, part) in enumerate(places)
-        ]
-        await store.add(ALICE, [talk[i] for i in (4, 1, 3, 0, 2)])
-        result = await store.candidates(query(ALICE))
-        for candidate in result.candidates:
-            place = ids(talk).index(candidate.record.id)
-            following = None if candidate.next < 0 else result.neighbours[candidate.next][0]
-            assert following == (talk[place + 1].document if place < 4 else None)
-
     async def test_a_clock_that_jumps_back_loses_nothing(self, store: MemoryStore) -> None:
         """A later write with an earlier time is found, takes its place in order, and changes the epoch."""
         now = memory(ALICE, 10, conversation_id="c")
@@ -467,8 +421,6 @@ class StoreContract:
         result = await store.candidates(query(ALICE))
         assert found(result) == set(ids([now, past]))
         assert result.epoch != before.epoch
-        (candidate,) = [c for c in result.candidates if c.record.id == now.record.id]
-        assert result.neighbours[candidate.previous][0] == past.document
         assert [record.id for record in (await store.list(ALICE)).records] == ids([now, past])
 
     async def test_a_search_sees_every_write_before_it(self, store: MemoryStore) -> None:

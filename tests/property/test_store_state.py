@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from router_memory.backends.embedded import EmbeddedStore
-from router_memory.types import Document, MemoryWrite, Scope, WriteStatus
+from router_memory.types import MemoryWrite, Scope, WriteStatus
 from tests.contract.samples import DIMENSION, FINGERPRINT, START, best_cosine, memory, query, unit_vectors
 
 if TYPE_CHECKING:
@@ -165,22 +164,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert {candidate.record.id for candidate in result.candidates} == {
             name for name, write in self.held(scope).items() if wanted & set(write.document.stems)
         }
-
-    @rule(scope=scopes)
-    def search_neighbours(self, scope: Scope) -> None:
-        result = self.run(self.store.candidates(query(scope, 1, dense_limit=100)))
-        talks: dict[tuple[str | None, str], list[MemoryWrite]] = {}
-        for write in self.held(scope).values():
-            if write.record.conversation_id is not None:
-                place = (write.record.scope.project, write.record.conversation_id)
-                talks.setdefault(place, []).append(write)
-        following: dict[str, Document] = {}
-        for talk in talks.values():
-            talk.sort(key=lambda write: write.record.created_at)
-            following |= {a.record.id: b.document for a, b in pairwise(talk)}
-        for candidate in result.candidates:
-            document = None if candidate.next < 0 else result.neighbours[candidate.next][0]
-            assert document == following.get(candidate.record.id)
 
     @invariant()
     def statistics_are_exact(self) -> None:

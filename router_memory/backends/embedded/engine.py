@@ -41,7 +41,7 @@ class Engine:
     Raises:
         IndexMismatch: The file was written with another dimension or embedder.
         BackendTimeout: Another process keeps the file locked.
-        BackendRejected: The file is not ours, corrupt, of a later schema, or not writable.
+        BackendRejected: The file is not ours, corrupt, of another schema, or not writable.
     """
 
     def __init__(

@@ -12,6 +12,8 @@ from router_memory.backends.embedded.records import check_owner
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router_memory.backends.embedded.snapshot import Snapshot
 
 __all__ = ["search_snapshot"]
@@ -20,7 +22,7 @@ _Indices = NDArray[np.int64]
 
 
 def search_snapshot(
-    snapshot: Snapshot, query: CandidateQuery, project: int | None, holding: NDArray[np.int64]
+    snapshot: Snapshot, query: CandidateQuery, project: int | None, holding: Sequence[int]
 ) -> CandidateSet:
     """The nearest memories united with those that hold one of the query's stems.
 
@@ -34,14 +36,15 @@ def search_snapshot(
     mask = snapshot.mask(project, frozenset(member.value for member in query.types))
     lexical = _lexical(snapshot, query, holding, mask, cosines)
     dense = _dense(query, mask, cosines)
-    chosen = np.union1d(dense, lexical)
-    return _collect(snapshot, query, chosen, cosines)
+    chosen = np.zeros(len(snapshot), np.bool_)
+    chosen[dense] = chosen[lexical] = True
+    return _collect(snapshot, query, np.flatnonzero(chosen), cosines)
 
 
 def _lexical(
     snapshot: Snapshot,
     query: CandidateQuery,
-    holding: NDArray[np.int64],
+    holding: Sequence[int],
     mask: NDArray[np.bool_] | None,
     cosines: NDArray[np.float32] | None,
 ) -> _Indices:
@@ -70,28 +73,13 @@ def _dense(query: CandidateQuery, mask: NDArray[np.bool_] | None, cosines: NDArr
 def _collect(
     snapshot: Snapshot, query: CandidateQuery, chosen: _Indices, cosines: NDArray[np.float32] | None
 ) -> CandidateSet:
-    previous, following = snapshot.previous[chosen], snapshot.next[chosen]
-    around = np.unique(np.concatenate((previous, following)))
-    around = around[around >= 0]
-    slots = np.full(len(snapshot) + 1, -1, np.int64)  # the last one stands for index -1: no neighbour
-    slots[around] = np.arange(len(around))
-    near = [math.nan] * len(chosen) if cosines is None else cosines[chosen].tolist()
-    beside = [math.nan] * len(around) if cosines is None else cosines[around].tolist()
-    record, document, scope = snapshot.record, snapshot.document, query.scope
+    memories = snapshot.memories(chosen.tolist())
+    near = [math.nan] * len(memories) if cosines is None else cosines[chosen].tolist()
+    parts = snapshot.parts[chosen].tolist()
     return CandidateSet(
         epoch=snapshot.state.epoch,
         candidates=tuple(
-            Candidate(
-                check_owner(record(index), scope), document(index), cosine, parts=parts, previous=before, next=after
-            )
-            for index, cosine, parts, before, after in zip(
-                chosen.tolist(),
-                near,
-                snapshot.parts[chosen].tolist(),
-                slots[previous].tolist(),
-                slots[following].tolist(),
-                strict=True,
-            )
+            Candidate(record=check_owner(record, query.scope), document=document, cosine=cosine, parts=count)
+            for (record, document), cosine, count in zip(memories, near, parts, strict=True)
         ),
-        neighbours=tuple(zip(map(document, around.tolist()), beside, strict=True)),
     )

@@ -61,16 +61,6 @@ SELECT v.record, v.vector FROM json_each(?2) q CROSS JOIN records r ON r.user = 
 _ROWS = """
 SELECT m.* FROM json_each(?2) q CROSS JOIN memories m ON m.user = ?1 AND m.number = q.value
 """
-_PREVIOUS = """
-SELECT number FROM records WHERE user = ? AND conversation = ?
-  AND (created_at, position, part, number) < (?, ?, ?, ?)
-ORDER BY created_at DESC, position DESC, part DESC, number DESC LIMIT 1
-"""
-_NEXT = """
-SELECT number FROM records WHERE user = ? AND conversation = ?
-  AND (created_at, position, part, number) > (?, ?, ?, ?)
-ORDER BY created_at, position, part, number LIMIT 1
-"""
 
 
 class _Search(NamedTuple):
@@ -104,7 +94,7 @@ def search_database(
     holding = _allowed(search, records_holding(connection, state.key, query.stems))
     cosines = _cosines(search, {*dense, *holding})
     chosen = {*_nearest(dense, cosines, query.dense_limit), *_nearest(holding, cosines, query.lexical_limit)}
-    return _collect(search, sorted(chosen), cosines, exact=exact)
+    return _collect(search, chosen, cosines, exact=exact)
 
 
 def _nearest(numbers: Sequence[int], cosines: dict[int, float], limit: int) -> Sequence[int]:
@@ -168,10 +158,10 @@ def _top_owners(owners: _Integers, scores: NDArray[np.float32], limit: int) -> l
     return list(dict.fromkeys(order))[:limit]
 
 
-def _allowed(search: _Search, numbers: _Integers) -> list[int]:
-    if not search.filtered or not len(numbers):
-        return list(map(int, numbers))
-    arguments = (search.state.key, json.dumps(numbers.tolist()), search.project, search.types)
+def _allowed(search: _Search, numbers: list[int]) -> list[int]:
+    if not search.filtered or not numbers:
+        return numbers
+    arguments = (search.state.key, json.dumps(numbers), search.project, search.types)
     return [row[0] for row in search.connection.execute(_ALLOWED, arguments)]
 
 
@@ -190,43 +180,18 @@ def _cosines(search: _Search, numbers: Iterable[int]) -> dict[int, float]:
     return cosines
 
 
-def _rows(search: _Search, numbers: Iterable[int]) -> dict[int, MemoryRow]:
-    found = search.connection.execute(_ROWS, (search.state.key, json.dumps(sorted(numbers))))
-    return {row.number: row for row in map(MemoryRow._make, found)}
-
-
-def _beside(search: _Search, row: MemoryRow, statement: str) -> int:
-    """The number of the memory before or after one in its conversation, -1 when there is none."""
-    if row.conversation is None:
-        return -1
-    place = (row.created_at, row.position, row.part, row.number)
-    found = search.connection.execute(statement, (row.user, row.conversation, *place)).fetchone()
-    return -1 if found is None else int(found[0])
-
-
-def _collect(search: _Search, chosen: list[int], cosines: dict[int, float], *, exact: bool) -> CandidateSet:
-    rows = _rows(search, chosen)
-    before = {number: _beside(search, row, _PREVIOUS) for number, row in rows.items()}
-    after = {number: _beside(search, row, _NEXT) for number, row in rows.items()}
-    around = sorted({*before.values(), *after.values()} - {-1})
-    unseen = [number for number in around if number not in rows]
-    cosines = cosines | _cosines(search, [number for number in around if number not in cosines])
-    rows |= _rows(search, unseen)
-    documents = {number: decode_document(row) for number, row in rows.items()}
-    slots = {number: slot for slot, number in enumerate(around)} | {-1: -1}
+def _collect(search: _Search, chosen: Iterable[int], cosines: dict[int, float], *, exact: bool) -> CandidateSet:
+    found = search.connection.execute(_ROWS, (search.state.key, json.dumps(sorted(chosen))))
     return CandidateSet(
         epoch=search.state.epoch,
         candidates=tuple(
             Candidate(
-                owned(rows[number], search.query.scope),
-                documents[number],
-                cosines.get(number, math.nan),
-                parts=rows[number].vector_count,
-                previous=slots[before[number]],
-                next=slots[after[number]],
+                record=owned(row, search.query.scope),
+                document=decode_document(row),
+                cosine=cosines.get(row.number, math.nan),
+                parts=row.vector_count,
             )
-            for number in chosen
+            for row in map(MemoryRow._make, found)
         ),
-        neighbours=tuple((documents[number], cosines.get(number, math.nan)) for number in around),
         exact=exact,
     )

@@ -6,13 +6,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 __all__ = ["add_postings", "document_frequencies", "records_holding", "remove_postings"]
 
@@ -29,16 +25,16 @@ def document_frequencies(connection: sqlite3.Connection, user: int, stems: Seque
     )
 
 
-def records_holding(connection: sqlite3.Connection, user: int, stems: Sequence[str]) -> NDArray[np.int64]:
-    """Numbers of the user's records that hold any of the stems: int64, ascending, each once."""
+def records_holding(connection: sqlite3.Connection, user: int, stems: Sequence[str]) -> list[int]:
+    """Numbers of the user's records that hold any of the stems, ascending, each once."""
     if not stems:
-        return np.empty(0, np.int64)
+        return []
     found = connection.execute(  # one JSON array is read in less than half the time of as many rows
         "SELECT json_group_array(p.record) FROM json_each(?) q "
         "CROSS JOIN postings p ON p.user = ? AND p.stem = q.value",
         (json.dumps(stems), user),
     ).fetchone()[0]
-    return np.unique(np.array(json.loads(found), np.int64))
+    return sorted(set(json.loads(found)))
 
 
 def add_postings(connection: sqlite3.Connection, user: int, documents: Iterable[tuple[int, Iterable[str]]]) -> None:

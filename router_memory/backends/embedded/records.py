@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import NamedTuple
 
 from router_memory.backends.embedded.translate import BACKEND
@@ -14,7 +13,6 @@ from router_memory.types import Document, MemoryRecord, MemoryType, MemoryWrite,
 __all__ = [
     "MemoryRow",
     "check_owner",
-    "conversation_digest",
     "decode_document",
     "decode_record",
     "encode_document",
@@ -38,7 +36,6 @@ class MemoryRow(NamedTuple):
     type: str
     role: str | None
     speaker: str | None
-    conversation: bytes | None
     conversation_id: str | None
     position: int
     part: int
@@ -63,14 +60,6 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The aware UTC time."""
     return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def conversation_digest(project: int, conversation_id: str | None) -> bytes | None:
-    """16 bytes that stand for a conversation of one project; ``None`` for a record of no conversation."""
-    if conversation_id is None:
-        return None
-    raw = conversation_id.encode()
-    return blake2b(raw, digest_size=16, salt=project.to_bytes(8, "big"), person=b"conversation").digest()
 
 
 def encode_document(document: Document) -> str:
@@ -131,7 +120,6 @@ def record_values(write: MemoryWrite, user: int, number: int, project: int, vect
         record.type.value,
         record.role,
         record.speaker,
-        conversation_digest(project, record.conversation_id),
         record.conversation_id,
         record.position,
         record.part,

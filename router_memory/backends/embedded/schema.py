@@ -60,7 +60,6 @@ CREATE TABLE records (
   type            TEXT NOT NULL,
   role            TEXT,
   speaker         TEXT,
-  conversation    BLOB,                      -- 16 bytes: project and conversation id
   conversation_id TEXT,
   position        INTEGER NOT NULL,
   part            INTEGER NOT NULL,
@@ -78,8 +77,6 @@ CREATE TABLE records (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX records_by_id ON records (user, id);
 CREATE INDEX records_by_time ON records (user, created_at, position, id);
-CREATE INDEX records_by_conversation ON records (user, conversation, created_at, position, part)
-  WHERE conversation IS NOT NULL;
 
 CREATE TABLE vectors (
   user   INTEGER NOT NULL,
@@ -127,7 +124,7 @@ def prepare(connection: sqlite3.Connection, layout: Layout, location: str) -> No
 
     Raises:
         IndexMismatch: It was made with another dimension or embedder.
-        BackendRejected: It is another application's or of a later schema.
+        BackendRejected: It is another application's or of another schema.
     """
     if not _is_empty(connection):
         _check(connection, layout, location)
@@ -168,12 +165,12 @@ def _check(connection: sqlite3.Connection, layout: Layout, location: str) -> Non
             hint="configure another path; nothing was changed",
         )
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise BackendRejected(
-            f"{location} has schema {version}, this version reads up to {SCHEMA_VERSION}",
+            f"{location} has schema {version}, this version reads {SCHEMA_VERSION}",
             backend=BACKEND,
             operation="open",
-            hint="install the later router-memory that wrote it; nothing was changed",
+            hint="install the router-memory that wrote it, or configure another path; nothing was changed",
         )
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     _compare("dimension", str(layout.dimension), meta.get("dimension", ""), location)

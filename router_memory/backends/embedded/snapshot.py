@@ -33,25 +33,16 @@ _SPARE = 1.25
 class _Rows:
     """Rows in insertion order with what was decoded of them so far. It only ever grows at its end."""
 
-    __slots__ = ("conversations", "documents", "records", "rows", "scopes")
+    __slots__ = ("memories", "rows", "scopes")
 
     def __init__(self) -> None:
         self.rows: list[MemoryRow] = []
-        self.records: list[MemoryRecord | None] = []
-        self.documents: list[Document | None] = []
+        self.memories: list[tuple[MemoryRecord, Document] | None] = []
         self.scopes: dict[str | None, Scope] = {}
-        self.conversations: dict[bytes, int] = {}
 
     def append(self, rows: Sequence[MemoryRow]) -> None:
         self.rows.extend(rows)
-        self.records.extend([None] * len(rows))
-        self.documents.extend([None] * len(rows))
-
-    def conversation(self, row: MemoryRow) -> int:
-        """A small number that stands for the row's conversation, -1 for none."""
-        if row.conversation is None:
-            return -1
-        return self.conversations.setdefault(row.conversation, len(self.conversations))
+        self.memories.extend([None] * len(rows))
 
 
 class _Columns(NamedTuple):
@@ -64,38 +55,24 @@ class _Columns(NamedTuple):
     """The first of its rows in the matrix."""
     vectors: NDArray[np.int64]
     """How many rows it has there."""
-    conversations: NDArray[np.int64]
-    """Equal for memories of one conversation, -1 for none."""
-    created: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    parts: NDArray[np.int64]
 
 
 class Snapshot:
-    """A user's memories of one epoch: rows, vectors and conversation order.
+    """A user's memories of one epoch: rows and vectors.
 
     Attributes:
         state: The user's row in the database it belongs to.
         matrix: float32 of shape (vectors, dimension), unit rows, those of a memory side by side.
         numbers: int64 of shape (memories,), ascending.
         parts: int64 of shape (memories,): how many vectors each has.
-        previous, next: int64 of shape (memories,): index of the neighbour in its conversation, -1 for none.
     """
 
-    __slots__ = ("_buffer", "_columns", "_rows", "_simple", "matrix", "next", "numbers", "parts", "previous", "state")
+    __slots__ = ("_buffer", "_columns", "_rows", "_simple", "matrix", "numbers", "parts", "state")
 
-    def __init__(
-        self,
-        state: UserState,
-        rows: _Rows,
-        columns: _Columns,
-        buffer: NDArray[np.float32],
-        known: tuple[NDArray[np.int64], NDArray[np.int64]] = (np.empty(0, np.int64), np.empty(0, np.int64)),
-    ) -> None:
+    def __init__(self, state: UserState, rows: _Rows, columns: _Columns, buffer: NDArray[np.float32]) -> None:
         self.state = state
         self.numbers = columns.numbers
         self.matrix = buffer[: state.vectors]
-        self.previous, self.next = _conversation_order(columns, known)
         self.parts = columns.vectors
         self._rows = rows
         self._columns = columns
@@ -122,24 +99,18 @@ class Snapshot:
             mask = wanted if mask is None else mask & wanted
         return mask
 
-    def record(self, index: int) -> MemoryRecord:
-        """The memory at an index, decoded once."""
-        found = self._rows.records[index]
-        if found is None:
-            row = self._rows.rows[index]
-            scopes = self._rows.scopes
-            scope = scopes.get(row.project_id)
-            if scope is None:
-                scope = scopes[row.project_id] = Scope(self.state.user_id, row.project_id)
-            found = self._rows.records[index] = decode_record(row, scope)
-        return found
+    def memories(self, indices: Iterable[int]) -> list[tuple[MemoryRecord, Document]]:
+        """The memories at the indices with their stems, each decoded once."""
+        known = self._rows.memories
+        return [known[index] or self._decode(index) for index in indices]
 
-    def document(self, index: int) -> Document:
-        """The stems of the memory at an index, decoded once."""
-        found = self._rows.documents[index]
-        if found is None:
-            found = self._rows.documents[index] = decode_document(self._rows.rows[index])
-        return found
+    def _decode(self, index: int) -> tuple[MemoryRecord, Document]:
+        row, scopes = self._rows.rows[index], self._rows.scopes
+        scope = scopes.get(row.project_id)
+        if scope is None:
+            scope = scopes[row.project_id] = Scope(self.state.user_id, row.project_id)
+        memory = self._rows.memories[index] = (decode_record(row, scope), decode_document(row))
+        return memory
 
     def extended(self, connection: sqlite3.Connection, state: UserState) -> Snapshot:
         """The snapshot of `state` when memories were only added since this one, the newest of the user's.
@@ -148,15 +119,15 @@ class Snapshot:
         """
         rows = _read_rows(connection, state.key, after=self.state.last_record)
         matrix, owners = _read_vectors(connection, state.key, self.state.last_vector, self.matrix.shape[1])
-        known, used, buffer = len(self), self.state.vectors, self._buffer
+        used, buffer = self.state.vectors, self._buffer
         if len(buffer) < state.vectors:
             buffer = np.empty((int(state.vectors * _SPARE) + 1, self.matrix.shape[1]), np.float32)
             buffer[:used] = self.matrix
         buffer[used : state.vectors] = matrix
         self._rows.append(rows)
-        new = _columns(self._rows, known, owners, used)
+        new = _columns(rows, owners, used)
         columns = _Columns(*(np.concatenate(pair) for pair in zip(self._columns, new, strict=True)))
-        return Snapshot(state, self._rows, columns, buffer, (self.previous, self.next))
+        return Snapshot(state, self._rows, columns, buffer)
 
 
 def estimate_bytes(state: UserState, dimension: int) -> int:
@@ -172,7 +143,7 @@ def load(connection: sqlite3.Connection, state: UserState, dimension: int) -> Sn
     if np.any(owners[1:] < owners[:-1]):  # an update gave a memory new vectors, behind those of later ones
         order = np.argsort(owners, kind="stable")
         matrix, owners = matrix[order], owners[order]
-    return Snapshot(state, rows, _columns(rows, 0, owners, 0), matrix)
+    return Snapshot(state, rows, _columns(rows.rows, owners, 0), matrix)
 
 
 def _read_rows(connection: sqlite3.Connection, user: int, *, after: int) -> list[MemoryRow]:
@@ -191,43 +162,17 @@ def _read_vectors(
     return matrix.astype(np.float32, copy=False), np.fromiter((row[1] for row in found), np.int64, len(found))
 
 
-def _columns(rows: _Rows, first: int, owners: NDArray[np.int64], offset: int) -> _Columns:
-    """The columns of the rows from `first` on, whose vectors begin at `offset` in the matrix and belong to `owners`."""
-    added = rows.rows[first:]
+def _columns(rows: Sequence[MemoryRow], owners: NDArray[np.int64], offset: int) -> _Columns:
+    """The columns of rows whose vectors begin at `offset` in the matrix and belong to `owners`."""
 
     def column(values: Iterable[int]) -> NDArray[np.int64]:
-        return np.fromiter(values, np.int64, len(added))
+        return np.fromiter(values, np.int64, len(rows))
 
-    numbers = column(row.number for row in added)
+    numbers = column(row.number for row in rows)
     return _Columns(
         numbers=numbers,
-        projects=column(row.project for row in added),
-        types=np.array([row.type for row in added], dtype="U10"),
+        projects=column(row.project for row in rows),
+        types=np.array([row.type for row in rows], dtype="U10"),
         starts=np.searchsorted(owners, numbers).astype(np.int64) + offset,
-        vectors=column(row.vector_count for row in added),
-        conversations=column(rows.conversation(row) for row in added),
-        created=column(row.created_at for row in added),
-        positions=column(row.position for row in added),
-        parts=column(row.part for row in added),
+        vectors=column(row.vector_count for row in rows),
     )
-
-
-def _conversation_order(
-    columns: _Columns, known: tuple[NDArray[np.int64], NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each memory the index of the one before and after it in its conversation, -1 where there is none.
-
-    A conversation is ordered by time, then position, then part, then insertion. Only conversations
-    with memories past those `known` are looked at.
-    """
-    settled, total = len(known[0]), len(columns.numbers)
-    previous, following = (np.concatenate((old, np.full(total - settled, -1, np.int64))) for old in known)
-    touched = np.unique(columns.conversations[settled:])
-    members = np.flatnonzero(np.isin(columns.conversations, touched[touched >= 0]))
-    conversations = columns.conversations[members]
-    by = np.lexsort((columns.parts[members], columns.positions[members], columns.created[members], conversations))
-    order = members[by]
-    same = conversations[by][1:] == conversations[by][:-1]
-    previous[order[1:][same]] = order[:-1][same]
-    following[order[:-1][same]] = order[1:][same]
-    return previous, following

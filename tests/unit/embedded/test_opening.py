@@ -92,12 +92,13 @@ async def test_another_embedder_is_refused(file: Path, options: dict[str, Any], 
     assert content(file) == before
 
 
-async def test_a_later_schema_is_refused(file: Path) -> None:
-    """A file of a later version is left alone."""
+@pytest.mark.parametrize("schema", [2, 99])
+async def test_another_schema_is_refused(file: Path, schema: int) -> None:
+    """A file of an earlier or later version is left alone."""
     with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {schema}")
     connection.close()
-    with pytest.raises(BackendRejected, match="schema 99"):
+    with pytest.raises(BackendRejected, match=f"schema {schema}"):
         await embedded(file).open()
 
 

@@ -212,11 +212,16 @@ async def test_operator_commands_need_no_model(opened: Opener, embedder: Hashing
     assert embedder.passages == []
 
 
-async def test_errors_hold_no_user_content(opened: Opener) -> None:
+@pytest.mark.parametrize("bad", [{"threshold": 2}, {"limit": 0}])
+async def test_errors_hold_no_user_content(opened: Opener, bad: dict[str, Any]) -> None:
     """Messages and hints may reach a log."""
     async with opened() as memory:
-        bad: dict[str, Any]
-        for bad in ({"threshold": 2}, {"limit": 0}):
-            with pytest.raises(RouterMemoryError) as caught:
-                await memory.recollect(ANA, "my secret question", **bad)
-            assert "secret" not in str(caught.value)
+        with pytest.raises(RouterMemoryError) as caught:
+            await memory.recollect(ANA, "my secret question", **bad)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_model_without_a_fitted_map_is_warned_about(opened: Opener) -> None:
+    """Thresholds of the hybrid modes are rough for it."""
+    async with opened() as memory:
+        assert any("no similarity map was fitted for hashing/64/test" in warning for warning in memory.warnings)

@@ -1,0 +1,36 @@
+"""Whole requests and their floor."""
+
+from __future__ import annotations
+
+from statistics import fmean, median
+
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.stages.conftest import User
+from bench.stages.measure import Stages
+
+
+def test_embed(benchmark: BenchmarkFixture, stages: Stages) -> None:
+    """One short query through torch: the floor, here against itself."""
+    stages.measure(benchmark, stages.embed)
+
+
+def test_on_request(benchmark: BenchmarkFixture, stages: Stages, user: User) -> None:
+    """`on_request` at 1,000 memories."""
+    stages.measure(benchmark, lambda index: stages.run(user.request(index)), **_facts(stages, user))
+
+
+def test_on_request_without_embedding(benchmark: BenchmarkFixture, stages: Stages, user_without_model: User) -> None:
+    """`on_request` at 1,000 memories with the query's vector at hand."""
+    facts = _facts(stages, user_without_model)
+    stages.measure(benchmark, lambda index: stages.run(user_without_model.request(index)), **facts)
+
+
+def _facts(stages: Stages, user: User) -> dict[str, float]:
+    """How much there was to do."""
+    outcomes = [stages.run(user.request(index)) for index in range(len(stages.texts))]
+    found = [outcome.explain.recollection for outcome in outcomes]
+    return {
+        "candidates_median": median(one.candidates for one in found if one),
+        "injected_mean": fmean(len(outcome.memories) for outcome in outcomes),
+    }
