@@ -38,7 +38,7 @@ def main() -> None:
     for figures in document["sets"]:
         shown = "  ".join(f"{name} {figures[name]:.3f}" for name in ("R@5", "R@10", "nDCG@10", "MRR"))
         injection = figures["injection"]
-        print(f"{figures['set']:<24} {shown}  F1mix {injection['F1mix']:.3f}  BA {injection['BA']:.3f}")
+        print(f"{figures['set']:<28} {shown}  F1mix {injection['F1mix']:.3f}  BA {injection['BA']:.3f}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,13 +59,17 @@ async def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         conversations = list(load(path, roles=roles))
         with tempfile.TemporaryDirectory() as folder:
             async with MemoryPlugin.open(_configuration(arguments.config, Path(folder))) as memory:
-                sets.append(await _measure_set(memory, path.stem, conversations, arguments))
+                sets.append(await _measure_set(memory, _name(path, arguments), conversations, arguments))
     return {
         "benchmark": "quality",
         "command": _command(arguments),
         "environment": environment(arguments.seed),
         "sets": sets,
     }
+
+
+def _name(path: Path, arguments: argparse.Namespace) -> str:
+    return f"{path.stem} ({', '.join(arguments.roles)} messages)" if arguments.roles else path.stem
 
 
 def _command(arguments: argparse.Namespace) -> str:
