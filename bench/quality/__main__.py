@@ -31,7 +31,7 @@ SKIPPED_CATEGORY = "5"
 def main() -> None:
     """Runs the benchmark."""
     arguments = _arguments()
-    document = asyncio.run(_measure(arguments))
+    document = asyncio.run(measure(arguments))
     text = json.dumps(document, indent=2)
     if arguments.json:
         Path(arguments.json).write_text(text + "\n", encoding="utf-8")
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
+async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     roles = frozenset(arguments.roles) if arguments.roles else None
     sets = []
     for path in arguments.data:

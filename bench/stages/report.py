@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from bench.environment import environment
 from bench.stages.measure import EMBED_SECONDS, FACTS
 
-__all__ = ["TARGETS", "summary", "table"]
+__all__ = ["TARGETS", "calmest", "summary", "table"]
 
 FLOOR = "embed"
 
@@ -47,8 +47,24 @@ def summary(raw: Mapping[str, Any], *, seed: int, command: str) -> dict[str, Any
         "command": command,
         "environment": environment(seed) | {"pytest-benchmark": raw["version"]},
         "summary": ratios,
+        "floor_max_over_min": _spread(stages),
         "stages": {name: stages[name] for name in sorted(stages, key=_place)},
     }
+
+
+def calmest(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The run in which the embedding's time differed least between stages, with the ratios of all runs.
+
+    What is kept is chosen by the floor alone, whatever the stages came to.
+    """
+    runs = [
+        {
+            "floor_max_over_min": one["floor_max_over_min"],
+            "ratios": {name: figures["ratio"] for name, figures in one["summary"].items()},
+        }
+        for one in documents
+    ]
+    return {**min(documents, key=lambda one: float(one["floor_max_over_min"])), "runs": runs}
 
 
 def table(document: Mapping[str, Any]) -> str:
@@ -61,6 +77,12 @@ def table(document: Mapping[str, Any]) -> str:
             f"{name:<30}{one['median_seconds'] * 1e3:>11.3f}{one['p95_seconds'] * 1e3:>9.3f}"
             f"{one['embed_median_seconds'] * 1e3:>10.3f}{one['ratio_to_embed']:>8.3f}  {target}{verdict}"
         )
+    lines.append(f"\nembed ms differs by a factor of {document['floor_max_over_min']:.2f} between stages; 1 is calm")
+    if len(document["runs"]) > 1:
+        lines.append(f"the calmest of {len(document['runs'])} runs; ratios over all of them:")
+        for name in document["runs"][0]["ratios"]:
+            ratios = [run["ratios"][name] for run in document["runs"]]
+            lines.append(f"  {name:<38}{min(ratios):.3f} to {max(ratios):.3f}")
     return "\n".join(lines)
 
 
@@ -71,6 +93,12 @@ def _name(one: Mapping[str, Any]) -> str:
 
 def _place(name: str) -> int:
     return _ORDER.index(name) if name in _ORDER else len(_ORDER)
+
+
+def _spread(stages: Mapping[str, Mapping[str, Any]]) -> float:
+    """The embedding's slowest median over its fastest: what the machine's other work did to this run, ≥ 1."""
+    medians = [one["embed_median_seconds"] for one in stages.values()]
+    return float(max(medians) / min(medians))
 
 
 def _figures(one: Mapping[str, Any]) -> dict[str, Any]:

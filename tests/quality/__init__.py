@@ -1,0 +1,1 @@
+"""Retrieval quality on the shipped conversation: a regression fails `make test`."""
