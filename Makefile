@@ -50,7 +50,7 @@ layers: $(VENV)/.dev  ## the architecture, by import-linter
 unit: $(VENV)/.dev  ## pytest: unit, contract, property, documentation
 	@$(BIN)/pytest $(ARGS)
 
-test-full: $(VENV)/.dev  ## the long tests: crash loops and whole data sets
+test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (3 minutes)
 	@$(BIN)/pytest -m full $(ARGS)
 
 bench: $(VENV)/.dev  ## time the stages and write bench/results/local/*.json

@@ -9,8 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from router_memory.errors import InvalidRequest
+from router_memory.errors import BackendUnavailable, InvalidRequest
+from router_memory.pipeline.cleaning import clean
+from router_memory.pipeline.messages import MAX_SPEAKER_CHARS
 from router_memory.pipeline.remember import check_content
+from router_memory.plugin.plugin import unserved
 from router_memory.plugin.request import Request
 from router_memory.plugin.writes import Receipt
 from router_memory.types import (
@@ -27,6 +30,8 @@ from router_memory.types import (
     StoreStats,
     Turn,
     WriteResult,
+    WriteStatus,
+    check_id,
     record_id,
 )
 from router_memory.wiring import Assembly, assemble
@@ -111,23 +116,22 @@ class MemoryPlugin:
             model: The model the client named. A model without a decision is a passthrough: no memory.
             project: Narrows the user's memories to one project.
             conversation_id: Groups turns; without one it is derived from the first user message.
-            now: When the request was made; naive times count as UTC.
+            now: When the request was made; naive times count as UTC, anything but a time as now.
 
         Returns:
             The messages to send on, with a status and a reason. Raises nothing.
         """
-        return await self._parts.plugin.on_request(
-            Request(
-                decision=decision,
-                user_id=user_id,
-                messages=messages,
-                headers=headers or {},
-                model=model,
-                project=project,
-                conversation_id=conversation_id,
-                now=_aware(now),
-            )
+        request = Request(
+            decision=decision,
+            user_id=user_id,
+            messages=messages,
+            headers=headers or {},
+            model=model,
+            project=project,
+            conversation_id=conversation_id,
+            now=_moment_or_now(now),
         )
+        return await self._parts.plugin.on_request(request) if self._parts.opened else unserved(request)
 
     async def on_response(self, outcome: Outcome, reply: str | Message | None) -> Receipt:
         """Queues the turn to be stored and returns at once.
@@ -139,11 +143,13 @@ class MemoryPlugin:
         Returns:
             A receipt whose `wait` gives what became of each message. Raises nothing.
         """
+        if not hasattr(self._parts, "plugin"):
+            return Receipt([WriteResult(WriteStatus.REJECTED, "closed")])
         return self._parts.plugin.on_response(outcome, reply)
 
     async def drain(self) -> None:
         """Waits until every turn accepted so far is stored."""
-        await self._parts.plugin.drain()
+        await self._ready("drain").plugin.drain()
 
     # -- memories ---------------------------------------------------------------------------------
 
@@ -162,25 +168,40 @@ class MemoryPlugin:
         Raises:
             InvalidRequest: The content is blank or too long, the type unknown, the importance outside [0, 1].
         """
-        at = _aware(now)
+        parts, at = self._ready("add"), _aware(now, "now")
+        _check_scope(scope)
         kind = _memory_type(type)
-        text = check_content(content, limit=self._parts.config.write_policy.max_content_bytes)
-        record = MemoryRecord(
-            id=record_id(scope, content=text, type=kind.value),
+        text = check_content(content, limit=parts.config.write_policy.max_content_bytes)
+        draft = MemoryRecord(
+            id="",
             scope=scope,
             content=text,
             type=kind,
-            speaker=speaker,
+            speaker=_speaker(speaker),
             importance=_fraction(importance, "importance"),
             created_at=at,
             updated_at=at,
         )
-        await self._parts.remember.record(record)
-        return await self.get(scope, record.id) or record
+        occurrence = 0
+        while True:  # an id whose memory was updated since stands for other content now
+            record = replace(draft, id=record_id(scope, content=text, type=kind.value, occurrence=occurrence))
+            await parts.remember.record(record)
+            stored = await self.get(scope, record.id) or record
+            if stored.content == text:
+                return stored
+            occurrence += 1
 
     async def remember(self, scope: Scope, conversation_id: str, turns: Sequence[Turn]) -> list[WriteResult]:
-        """Stores a conversation's turns at once, as the write queue would; for imports and replays."""
-        return await self._parts.remember.turns(scope, conversation_id, turns)
+        """Stores a conversation's turns at once, as the write queue would; for imports and replays.
+
+        Raises:
+            InvalidRequest: The conversation id or a speaker is not valid; nothing is stored.
+        """
+        parts = self._ready("remember")
+        _check_scope(scope)
+        check_id(conversation_id, "conversation_id")
+        cleaned = [replace(turn, content=clean(turn.content), speaker=_speaker(turn.speaker)) for turn in turns]
+        return await parts.remember.turns(scope, conversation_id, cleaned)
 
     async def search(
         self,
@@ -220,9 +241,11 @@ class MemoryPlugin:
         Raises:
             InvalidRequest: The query is blank or an argument out of range.
         """
+        parts = self._ready("search")
+        _check_scope(scope)
         if not isinstance(query, str) or not query.strip():
             raise InvalidRequest("query must be a string that is not blank", field="query")
-        policy = self._parts.config.policy(decision).recall
+        policy = parts.config.policy(_decision(decision)).recall
         policy = replace(
             policy,
             limit=policy.limit if limit is None else _limit(limit),
@@ -230,13 +253,13 @@ class MemoryPlugin:
             mode=policy.mode if mode is None else _member(RankingMode, mode, "mode"),
             cutoff=policy.cutoff if cutoff is None else _member(CutoffRule, cutoff, "cutoff"),
         )
-        return await self._parts.recall.recollect(
-            scope, query, policy, types=frozenset(_memory_type(kind) for kind in types)
-        )
+        return await parts.recall.recollect(scope, query, policy, types=frozenset(_memory_type(kind) for kind in types))
 
     async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
         """The memory, or ``None`` when the scope has none of that id."""
-        return await self._parts.store.get(scope, id)
+        parts = self._ready("get")
+        _check_scope(scope)
+        return await parts.store.get(scope, id)
 
     async def list(
         self,
@@ -247,8 +270,10 @@ class MemoryPlugin:
         cursor: str | None = None,
     ) -> Page:
         """Memories, newest first, a page at a time; `Page.cursor` leads to the next one."""
+        parts = self._ready("list")
+        _check_scope(scope)
         kinds = frozenset(_memory_type(kind) for kind in types)
-        return await self._parts.store.list(scope, types=kinds, limit=_limit(limit), cursor=cursor)
+        return await parts.store.list(scope, types=kinds, limit=_limit(limit), cursor=cursor)
 
     async def update(
         self,
@@ -266,42 +291,61 @@ class MemoryPlugin:
         """
         if content is None and type is None and importance is None:
             raise InvalidRequest("nothing to update: give content, type or importance")
+        parts = self._ready("update")
         record = await self.get(scope, id)
         if record is None:
             return None
-        limit = self._parts.config.write_policy.max_content_bytes
-        now = datetime.now(UTC)
-        return await self._parts.remember.rewrite(
-            replace(
-                record,
-                content=record.content if content is None else check_content(content, limit=limit),
-                type=record.type if type is None else _memory_type(type),
-                importance=record.importance if importance is None else _fraction(importance, "importance"),
-                updated_at=max(now, record.updated_at),
-            )
+        limit = parts.config.write_policy.max_content_bytes
+        return await parts.remember.change(
+            record,
+            content=None if content is None else check_content(content, limit=limit),
+            type=None if type is None else _memory_type(type),
+            importance=None if importance is None else _fraction(importance, "importance"),
+            at=datetime.now(UTC),
         )
 
     async def forget(self, scope: Scope, *ids: str) -> int:
-        """Deletes memories; returns how many there were."""
-        return await self._parts.store.forget(scope, ids)
+        """Deletes memories; returns how many there were. Turns accepted before are written first."""
+        parts = self._ready("forget")
+        _check_scope(scope)
+        await parts.plugin.settle(scope)
+        return await parts.store.forget(scope, ids)
 
     async def forget_scope(
         self, scope: Scope, *, types: Sequence[MemoryType | str] = (), older_than: datetime | None = None
     ) -> int:
-        """Deletes the scope's memories: all, or those of some types, or those created before a time."""
+        """Deletes the scope's memories: all, or those of some types, or those created before a time.
+
+        Turns accepted before are written first, so that they are deleted too.
+        """
+        parts = self._ready("forget_scope")
+        _check_scope(scope)
         kinds = frozenset(_memory_type(kind) for kind in types)
-        before = None if older_than is None else _aware(older_than)
-        return await self._parts.store.forget_scope(scope, types=kinds, older_than=before)
+        before = None if older_than is None else _aware(older_than, "older_than")
+        await parts.plugin.settle(scope)
+        return await parts.store.forget_scope(scope, types=kinds, older_than=before)
 
     async def count(self, scope: Scope, *, types: Sequence[MemoryType | str] = ()) -> int:
         """How many memories the scope holds."""
-        return await self._parts.store.count(scope, types=frozenset(_memory_type(kind) for kind in types))
+        parts = self._ready("count")
+        _check_scope(scope)
+        return await parts.store.count(scope, types=frozenset(_memory_type(kind) for kind in types))
+
+    def _ready(self, operation: str) -> Assembly:
+        if not self._parts.opened:
+            raise BackendUnavailable(
+                "not open",
+                backend="memory",
+                operation=operation,
+                hint="use it inside `async with MemoryPlugin.open(...)`",
+            )
+        return self._parts
 
     # -- state ------------------------------------------------------------------------------------
 
     async def stats(self) -> StoreStats:
         """What the store holds, over all users."""
-        return await self._parts.store.stats()
+        return await self._ready("stats").store.stats()
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -311,7 +355,12 @@ class MemoryPlugin:
     @property
     def queue_depth(self) -> int:
         """Number of turns accepted and not yet written."""
-        return self._parts.plugin.queue_depth
+        return self._parts.plugin.queue_depth if hasattr(self._parts, "plugin") else 0
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Names of the decisions the configuration knows."""
+        return tuple(self._parts.config.decisions)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -319,10 +368,41 @@ class MemoryPlugin:
         return self._parts.warnings
 
 
-def _aware(moment: datetime | None) -> datetime:
+def _aware(moment: datetime | None, field: str) -> datetime:
     if moment is None:
         return datetime.now(UTC)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if not isinstance(moment, datetime):
+        raise InvalidRequest(f"{field} must be a datetime, not {type(moment).__name__}", field=field)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise InvalidRequest(f"{field} is outside the range of dates", field=field) from None
+
+
+def _moment_or_now(moment: datetime | None) -> datetime:
+    try:
+        return _aware(moment, "now")
+    except InvalidRequest:
+        return datetime.now(UTC)
+
+
+def _check_scope(scope: Scope) -> None:
+    if not isinstance(scope, Scope):
+        raise InvalidRequest(f"scope must be a Scope, not {type(scope).__name__}", field="scope")
+
+
+def _decision(value: str | None) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"decision must be a string, not {type(value).__name__}", field="decision")
+    return value
+
+
+def _speaker(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_SPEAKER_CHARS:
+        raise InvalidRequest(f"speaker must be a string of at most {MAX_SPEAKER_CHARS} characters", field="speaker")
+    return clean(value) or None
 
 
 def _member(kind: type[_E], value: str, field: str) -> _E:

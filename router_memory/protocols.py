@@ -14,6 +14,7 @@ from router_memory.types import (
     CandidateQuery,
     CandidateSet,
     LexicalStatistics,
+    MemoryChange,
     MemoryRecord,
     MemoryType,
     MemoryWrite,
@@ -166,10 +167,11 @@ class MemoryStore(Protocol):
         """
         ...
 
-    async def update(self, scope: Scope, write: MemoryWrite) -> MemoryRecord | None:
-        """Replaces content, type, importance, vectors and statistics of an existing memory.
+    async def update(self, scope: Scope, id: str, change: MemoryChange) -> MemoryRecord | None:
+        """Sets the fields a change names on an existing memory, in one atomic step with a new epoch.
 
-        id, owner, role, speaker, conversation, created_at and access_count stay; updated_at is the write's.
+        Everything else stays, created_at and access_count among it; without new content the vectors and
+        statistics stay too.
 
         Returns:
             The memory as it is now, or ``None`` when there is none of that id in the scope: an update never creates.
@@ -194,7 +196,7 @@ class MemoryStore(Protocol):
         ...
 
     async def touch(self, scope: Scope, ids: Sequence[str], at: datetime) -> None:
-        """Counts an access of each memory. Ids that are gone are ignored; the epoch stays."""
+        """Counts an access for each time an id stands in `ids`. Ids that are gone are ignored; the epoch stays."""
         ...
 
     async def stats(self) -> StoreStats:

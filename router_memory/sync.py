@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from router_memory.errors import BackendUnavailable, SyncCallInLoop
+from router_memory.errors import BackendUnavailable, RouterMemoryError, SyncCallInLoop
 from router_memory.memory import MemoryPlugin
 from router_memory.plugin.writes import Receipt
 from router_memory.types import (
@@ -46,8 +47,17 @@ class _LoopThread(threading.Thread):
         try:
             self.loop.run_forever()
         finally:
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self._end_calls())
             self.loop.close()
+
+    async def _end_calls(self) -> None:
+        """Cancels what other threads still wait for, so that none waits for ever."""
+        calls = asyncio.all_tasks(self.loop) - {asyncio.current_task(self.loop)}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await self.loop.shutdown_asyncgens()
+        await self.loop.shutdown_default_executor()
 
     def start(self) -> None:
         super().start()
@@ -118,6 +128,7 @@ class SyncMemory:
 
     def close(self) -> None:
         """See `MemoryPlugin.close`. Idempotent."""
+        _refuse_in_loop("close")
         if self._thread is None:
             return
         try:
@@ -210,23 +221,39 @@ class SyncMemory:
         return self._memory.counters
 
     @property
+    def queue_depth(self) -> int:
+        """See `MemoryPlugin.queue_depth`."""
+        return self._memory.queue_depth
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """See `MemoryPlugin.decisions`."""
+        return self._memory.decisions
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """See `MemoryPlugin.warnings`."""
         return self._memory.warnings
 
     def _run(self, method: str, call: Coroutine[Any, Any, _T]) -> _T:
+        thread = self._thread
         try:
             _refuse_in_loop(method)
-            if self._thread is None:
-                raise BackendUnavailable(
-                    "not open", backend="sync", operation=method, hint="use it inside `with SyncMemory.open(...)`"
-                )
-            future = asyncio.run_coroutine_threadsafe(call, self._thread.loop)
+            if thread is None:
+                raise _closed(method)
+            future = asyncio.run_coroutine_threadsafe(call, thread.loop)
+        except RuntimeError as error:
+            call.close()
+            if isinstance(error, RouterMemoryError):
+                raise
+            raise _closed(method) from error  # the loop ended between the check and the call
         except BaseException:
             call.close()
             raise
         try:
             return future.result()
+        except CancelledError:
+            raise _closed(method) from None
         except KeyboardInterrupt:
             future.cancel()
             raise
@@ -235,6 +262,11 @@ class SyncMemory:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.stop()
+
+
+def _closed(method: str) -> BackendUnavailable:
+    hint = "use it inside `with SyncMemory.open(...)`"
+    return BackendUnavailable("not open", backend="sync", operation=method, hint=hint)
 
 
 def _refuse_in_loop(method: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from router_memory.backends.bert import BertEmbedder
 from router_memory.backends.embedded import EmbeddedStore
 from router_memory.config import Config, load_config
+from router_memory.errors import EmbeddingError, MissingExtra
 from router_memory.pipeline.recall import Recall
 from router_memory.pipeline.remember import Remember
 from router_memory.plugin.access import AccessTracker
@@ -26,7 +28,12 @@ __all__ = ["Assembly", "assemble"]
 class Assembly:
     """Everything a configuration asks for, put together.
 
-    `store`, `recall`, `remember` and `plugin` exist once `open` has returned.
+    `store`, `recall`, `remember` and `plugin` exist once `open` has returned, and stay after `close`, when
+    they refuse to work. An assembly that failed to open, or was closed, can be opened again.
+
+    Args:
+        config: What is asked for.
+        make_embedder: Makes the embedder, anew for each opening.
     """
 
     store: MemoryStore
@@ -34,50 +41,60 @@ class Assembly:
     remember: Remember
     plugin: Plugin
 
-    def __init__(self, config: Config, embedder: Embedder) -> None:
+    def __init__(self, config: Config, make_embedder: Callable[[], Embedder]) -> None:
         self.config = config
-        self.embedder = embedder
         self.counters: Counter[str] = Counter()
         self.warnings = config.warnings
-        self._opened = False
+        self.opened = False
+        self._make_embedder = make_embedder
+        self._closing = AsyncExitStack()
+        self._end: asyncio.Task[None] | None = None
 
     async def open(self, *, warm: bool = True) -> None:
         """Opens the store and, with `warm`, loads the model; else its first use does.
 
-        A configuration in which no decision uses memory loads no model either.
+        A configuration in which no decision uses memory loads no model either. Without `warm` a model that is
+        not there is no hindrance: what needs no embedding works.
         """
-        try:
-            await self.embedder.identify()
-            self._check_calibration()
-            self.store = _store(self.config, self.embedder)
-            self._build()
-            self._opened = True
+        if self.opened:
+            return
+        async with AsyncExitStack() as undo:
+            embedder = self._make_embedder()
+            undo.push_async_callback(embedder.close)
+            identified = await _identified(embedder, required=warm)
+            self.store = _store(self.config, embedder if identified else None)
+            undo.push_async_callback(self.store.close)
             opening = [self.store.open()]
             if warm and self.config.any_enabled:
-                opening.append(self.embedder.open())
+                opening.append(embedder.open())
             await asyncio.gather(*opening)
-        except BaseException:
-            await self.close()
-            raise
+            self._build(embedder)
+            undo.push_async_callback(self.plugin.close, self.config.memory.write.drain_seconds)
+            self._closing = undo.pop_all()
+            self.opened = True
+            if identified:
+                self._check_calibration(embedder.fingerprint)
 
     async def close(self) -> None:
-        """Writes what is queued and releases everything. Idempotent."""
-        if self._opened:
-            self._opened = False
-            await self.plugin.close(self.config.memory.write.drain_seconds)
-            await self.store.close()
-        await self.embedder.close()
+        """Writes what is queued and releases everything, also where a part of it fails.
 
-    def _check_calibration(self) -> None:
-        if not calibration_for(self.embedder.fingerprint).fitted:
-            model = self.embedder.fingerprint
-            self.warnings += (f"no similarity map was fitted for {model}: thresholds of the hybrid modes are rough",)
+        Idempotent; concurrent calls wait for the same end, and a cancelled one does not stop it.
+        """
+        if self.opened:
+            self.opened = False
+            self._end = asyncio.create_task(self._closing.aclose(), name="router-memory-close")
+        if self._end is not None:
+            await asyncio.shield(self._end)
 
-    def _build(self) -> None:
+    def _check_calibration(self, model: str) -> None:
+        if not calibration_for(model).fitted:
+            rough = f"no similarity map was fitted for {model}: thresholds of the hybrid modes are rough"
+            self.warnings = (*self.config.warnings, rough)
+
+    def _build(self, embedder: Embedder) -> None:
         config = self.config
-        self.recall = Recall(self.store, self.embedder)
-        self.remember = Remember(self.store, self.embedder, config.write_policy)
-        writes = WriteQueue(self.remember, size=config.memory.write.queue_size, counters=self.counters)
+        self.recall = Recall(self.store, embedder)
+        self.remember = Remember(self.store, embedder, config.write_policy)
         self.plugin = Plugin(
             policy_of=lambda decision: (config.policy(decision), config.knows(decision)),
             access=Access(
@@ -87,10 +104,10 @@ class Assembly:
                 disabled_models=frozenset(config.memory.disabled_models),
             ),
             recall=self.recall,
-            writes=writes,
+            writes=WriteQueue(self.remember, size=config.memory.write.queue_size, counters=self.counters),
             tracker=AccessTracker(self.store, counters=self.counters),
             write_policy=config.write_policy,
-            backlog_seconds=self.embedder.backlog_seconds,
+            backlog_seconds=embedder.backlog_seconds,
             deadline_seconds=config.memory.deadline_ms / 1000,
             counters=self.counters,
         )
@@ -104,22 +121,34 @@ def assemble(source: str | Path | Mapping[str, Any] | None) -> Assembly:
     """
     config = load_config(source)
     embedding = config.memory.embedding
-    embedder = BertEmbedder(
-        config.memory.embedding_model,
-        query_prefix=embedding.query_prefix,
-        passage_prefix=embedding.passage_prefix,
-        batch_size=embedding.batch_size,
-        threads=embedding.threads,
+    return Assembly(
+        config,
+        lambda: BertEmbedder(
+            config.memory.embedding_model,
+            query_prefix=embedding.query_prefix,
+            passage_prefix=embedding.passage_prefix,
+            batch_size=embedding.batch_size,
+            threads=embedding.threads,
+        ),
     )
-    return Assembly(config, embedder)
 
 
-def _store(config: Config, embedder: Embedder) -> MemoryStore:
+async def _identified(embedder: Embedder, *, required: bool) -> bool:
+    try:
+        await embedder.identify()
+    except (EmbeddingError, MissingExtra):
+        if required:
+            raise
+        return False
+    return True
+
+
+def _store(config: Config, embedder: Embedder | None) -> MemoryStore:
     embedded = config.memory.embedded
     return EmbeddedStore(
         config.data_path,
-        dimension=embedder.dimension,
-        fingerprint=embedder.fingerprint,
+        dimension=embedder.dimension if embedder else None,
+        fingerprint=embedder.fingerprint if embedder else None,
         promote_at=embedded.promote_at,
         cache_bytes=embedded.cache_mb * 1024 * 1024,
         busy_timeout_ms=embedded.busy_timeout_ms,

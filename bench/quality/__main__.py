@@ -53,12 +53,13 @@ def _arguments() -> argparse.Namespace:
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Loads each file into a store of its own and asks its questions; the document that is written as JSON."""
     roles = frozenset(arguments.roles) if arguments.roles else None
     sets = []
     for path in arguments.data:
         conversations = list(load(path, roles=roles))
         with tempfile.TemporaryDirectory() as folder:
-            async with MemoryPlugin.open(_configuration(arguments.config, Path(folder))) as memory:
+            async with MemoryPlugin.open(configuration(arguments.config, Path(folder))) as memory:
                 sets.append(await _measure_set(memory, _name(path, arguments), conversations, arguments))
     return {
         "benchmark": "quality",
@@ -79,7 +80,7 @@ def _command(arguments: argparse.Namespace) -> str:
     return f"python -m bench.quality --data {files} --config {arguments.config}{roles}{mode}"
 
 
-def _configuration(path: Path, folder: Path) -> dict[str, Any]:
+def configuration(path: Path, folder: Path) -> dict[str, Any]:
     """The configuration with its data in a folder of their own."""
     document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     memory = document.setdefault("global", {}).setdefault("stores", {}).setdefault("memory", {})

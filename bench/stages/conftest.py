@@ -15,9 +15,11 @@ from bench.stages.corpus import START, Corpus, make_corpus
 from bench.stages.measure import WARMUP, Stages
 from bench.stages.vectors import Precomputed
 from router_memory import MemoryPlugin, Outcome, Scope, Status
+from router_memory.backends.bert import BertEmbedder
 from router_memory.config import load_config
+from router_memory.protocols import Embedder
 from router_memory.types import Message
-from router_memory.wiring import Assembly, assemble
+from router_memory.wiring import Assembly
 
 CONFIG = Path(__file__).parents[2] / "config" / "config.yaml"
 DECISION = "personalized_route"
@@ -50,11 +52,13 @@ class User:
 
     Attributes:
         parts: What the plugin consists of.
+        embedder: What it embeds queries with.
         corpus: Where the memories come from.
     """
 
     plugin: MemoryPlugin
     parts: Assembly
+    embedder: Embedder
     scope: Scope
     corpus: Corpus
 
@@ -93,8 +97,10 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def user(loop: asyncio.AbstractEventLoop, configuration: dict[str, Any], seed: int) -> Iterator[User]:
     """1,000 memories with the model's vectors, and torch for the queries."""
-    parts = assemble(configuration)
-    user = User(MemoryPlugin(parts), parts, Scope("priya"), make_corpus(MEMORIES, questions=WARMUP, seed=seed))
+    embedder = BertEmbedder()
+    parts = Assembly(load_config(configuration), lambda: embedder)
+    corpus = make_corpus(MEMORIES, questions=WARMUP, seed=seed)
+    user = User(MemoryPlugin(parts), parts, embedder, Scope("priya"), corpus)
 
     async def fill() -> None:
         await user.plugin.__aenter__()
@@ -114,7 +120,7 @@ def stages(loop: asyncio.AbstractEventLoop, user: User) -> Stages:
     for question in user.corpus.questions:
         found = loop.run_until_complete(user.plugin.recollect(user.scope, question.text, decision=DECISION))
         texts.append(found.query_text)
-    return Stages(loop, user.parts.embedder, texts)
+    return Stages(loop, user.embedder, texts)
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +129,8 @@ def user_without_model(user: User, stages: Stages, configuration: dict[str, Any]
     real = stages.embedder
     vectors = {text: stages.run(real.embed_query(text)) for text in stages.texts}
     ready = Precomputed(vectors, dimension=real.dimension, fingerprint=real.fingerprint)
-    parts = Assembly(load_config(configuration), ready)
-    other = User(MemoryPlugin(parts), parts, user.scope, user.corpus)
+    parts = Assembly(load_config(configuration), lambda: ready)
+    other = User(MemoryPlugin(parts), parts, ready, user.scope, user.corpus)
     stages.run(other.plugin.__aenter__())
     yield other
     stages.run(other.plugin.close())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from router_memory.cli.session import with_memory
 from router_memory.errors import InvalidRequest, RouterMemoryError
 from router_memory.plugin.describe import describe
 from router_memory.types import MemoryType, Scope
+
+if TYPE_CHECKING:
+    from router_memory.memory import MemoryPlugin
+    from router_memory.types import Recollection
 
 __all__ = ["add", "get", "list_", "search", "update"]
 
@@ -64,12 +68,16 @@ def search(
 ) -> None:
     """Finds the memories most relevant to a query, best first."""
     scope = Scope(user, project)
-    found = with_memory(
-        config,
-        lambda memory: memory.recollect(
+
+    async def work(memory: MemoryPlugin) -> Recollection:
+        if decision is not None and decision not in memory.decisions:  # a request takes the globals; a person mistyped
+            known = ", ".join(memory.decisions) or "none"
+            raise InvalidRequest(f"the configuration has no decision {decision!r}", hint=f"it has: {known}")
+        return await memory.recollect(
             scope, query, limit=limit, threshold=threshold, types=type or (), decision=decision
-        ),
-    )
+        )
+
+    found = with_memory(config, work)
     if as_json:
         emit_json(describe(found) if explain else {"hits": describe(found.hits)})
     else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router_memory.memory import MemoryPlugin
+    from router_memory.types import StoreStats
 
 __all__ = ["forget", "stats"]
 
@@ -63,13 +64,17 @@ def forget(
         _forget_some(config, scope, list(dict.fromkeys(ids)), as_json=as_json)
 
 
-def stats(config: opt.Config = None, as_json: opt.Json = False) -> None:
-    """Shows what the store holds, over all users."""
-    held = with_memory(config, lambda memory: memory.stats())
+def stats(user: opt.OneUser = None, config: opt.Config = None, as_json: opt.Json = False) -> None:
+    """Shows what the store holds, over all users, and how many memories one user has."""
+
+    async def work(memory: MemoryPlugin) -> tuple[StoreStats, int | None]:
+        return await memory.stats(), None if user is None else await memory.count(Scope(user))
+
+    held, own = with_memory(config, work)
     if as_json:
-        emit_json(describe(held))
+        emit_json(describe(held) | ({} if own is None else {"user_memories": own}))
     else:
-        console().print(views.stats(held))
+        console().print(views.stats(held, own))
 
 
 def parse_age(text: str, *, now: datetime) -> datetime:

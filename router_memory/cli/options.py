@@ -18,6 +18,7 @@ __all__ = [
     "Json",
     "MemoryId",
     "NewType",
+    "OneUser",
     "Project",
     "Questions",
     "Types",
@@ -41,6 +42,9 @@ Questions = Annotated[int, typer.Option("--questions", metavar="N", help="Questi
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document.")]
 User = Annotated[
     str, typer.Option("--user", metavar="USER", envvar="ROUTER_MEMORY_USER", help="Whose memories. Compared exactly.")
+]
+OneUser = Annotated[
+    str | None, typer.Option("--user", metavar="USER", help="Also count this user's memories. Compared exactly.")
 ]
 Project = Annotated[
     str | None,

@@ -93,13 +93,14 @@ def explained(recollection: Recollection) -> RenderableType:
     return Group(*parts)
 
 
-def stats(held: StoreStats) -> RenderableType:
-    """What a store holds."""
+def stats(held: StoreStats, own: int | None = None) -> RenderableType:
+    """What a store holds, and one user in it."""
     facts = {
         "backend": held.backend,
         "location": held.location,
         "memories": f"{held.memories:,}",
         "users": f"{held.users:,}",
+        **({} if own is None else {"this user's": f"{own:,}"}),
         "size": _size(held.bytes),
         "embedder": held.fingerprint,
         "dimension": f"{held.dimension:,}",

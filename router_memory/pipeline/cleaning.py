@@ -8,14 +8,15 @@ from collections.abc import Iterator
 __all__ = ["clean", "is_greeting", "is_low_entropy", "split_bytes", "strip_thinking"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_THINKING_UNOPENED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
-_THINKING_UNCLOSED = re.compile(r"\A\s*<(?:think|thinking|reasoning)>.*\Z", re.DOTALL | re.IGNORECASE)
+_THINKING_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SENTENCE_END = re.compile(r"(?<=[.!?。!?])\s+|\n+")
 
 GREETING_CHARS = 25
 """Longest text that can be a greeting (the reference's bound)."""
+
+REFUSAL_CHARS = 300
+"""Longest text that can be a bare refusal; a longer one has something to say."""
 
 _GREETINGS = frozenset(
     (
@@ -48,10 +49,25 @@ def clean(text: str) -> str:
 
 
 def strip_thinking(text: str) -> str:
-    """An assistant's reply without its reasoning: paired tags, a lost opening tag, or an unclosed leading one."""
-    text = _THINKING.sub("", text)
-    text = _THINKING_UNOPENED.sub("", text)
-    return _THINKING_UNCLOSED.sub("", text).strip()
+    """An assistant's reply without its reasoning, in one pass over the tags.
+
+    Text between an opening tag and the next closing one goes. A reply that begins inside its reasoning, because
+    the template put the opening tag into the prompt, loses all before the first closing tag. Reasoning that was
+    cut off goes when it leads the reply; a tag that is only mentioned later in a text stays.
+    """
+    kept: list[str] = []
+    position, opened = 0, -1
+    for tag in _THINKING_TAG.finditer(text):
+        closing = bool(tag[1])
+        if opened < 0 and not closing:
+            kept.append(text[position : tag.start()])
+            position = opened = tag.start()
+        elif opened >= 0 and closing:
+            position, opened = tag.end(), -1
+        elif closing and position == 0:
+            position = tag.end()
+    rest = "" if opened >= 0 and not "".join(kept).strip() else text[position:]
+    return ("".join(kept) + rest).strip()
 
 
 def is_greeting(text: str) -> bool:
@@ -62,26 +78,31 @@ def is_greeting(text: str) -> bool:
 
 def is_low_entropy(text: str) -> bool:
     """Whether a message says nothing to remember: no word at all, small talk alone, or a bare refusal."""
-    words = [word.casefold().replace("’", "'") for word in _WORD.findall(text)]
-    return all(word in _SMALL_TALK for word in words) or _REFUSAL.match(text) is not None
+    words = (match[0].casefold().replace("’", "'") for match in _WORD.finditer(text))
+    if all(word in _SMALL_TALK for word in words):
+        return True
+    return len(text) <= REFUSAL_CHARS and _REFUSAL.match(text) is not None
 
 
 def split_bytes(text: str, limit: int) -> Iterator[str]:
-    """Parts of at most `limit` UTF-8 bytes, cut behind a sentence or line where one ends in the second half.
+    """Parts of at most `limit` UTF-8 bytes, none empty, cut behind a sentence or line in a part's second half.
 
     Joined by the white space between them the parts are the whole text.
 
     Args:
         limit: ≥ 4, the size of the longest UTF-8 character.
     """
-    while len(text.encode()) > limit:
-        head = text.encode()[:limit].decode(errors="ignore")
+    raw = text.strip().encode()
+    while len(raw) > limit:
+        head = raw[:limit].decode(errors="ignore")
         cut = max((match.end() for match in _SENTENCE_END.finditer(head)), default=0)
         if cut <= len(head) // 2:
-            cut = max(head.rfind(" ") + 1, 0)
+            cut = head.rfind(" ") + 1
         if cut <= len(head) // 2:
             cut = len(head)
-        yield text[:cut].strip()
-        text = text[cut:]
-    if text.strip():
-        yield text.strip()
+        part = head[:cut]
+        if part.strip():
+            yield part.strip()
+        raw = raw[len(part.encode()) :].lstrip()
+    if raw.strip():
+        yield raw.decode().strip()

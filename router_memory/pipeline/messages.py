@@ -10,10 +10,22 @@ from typing import Any
 from router_memory.pipeline.cleaning import clean, strip_thinking
 from router_memory.types import Message, Turn
 
-__all__ = ["are_wellformed", "first_user_text", "last_user_text", "new_turns", "reply_turn", "text_of"]
+__all__ = [
+    "MAX_SPEAKER_CHARS",
+    "are_wellformed",
+    "first_user_text",
+    "last_user_text",
+    "new_turns",
+    "reply_turn",
+    "text_of",
+]
 
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
-_MAX_SPEAKER_CHARS = 128
+BLOCK_START = '<user_memory id="'
+"""How a block of injected memories begins. One that comes back in a request is nobody's message."""
+
+MAX_SPEAKER_CHARS = 128
+"""Longest speaker's name kept of a message, in characters."""
 
 
 def are_wellformed(messages: object) -> bool:
@@ -40,7 +52,7 @@ def _part_texts(parts: Sequence[Any]) -> list[str]:
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
-        elif isinstance(part, Mapping) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
+        elif isinstance(part, Mapping) and str(part.get("type")) in _TEXT_PARTS and isinstance(part.get("text"), str):
             texts.append(part["text"])
     return texts
 
@@ -56,7 +68,8 @@ def last_user_text(messages: Sequence[Message]) -> str:
 
 
 def _user_text(message: Message) -> str:
-    return text_of(message) if message.get("role") == "user" else ""
+    text = text_of(message) if message.get("role") == "user" else ""
+    return "" if text.startswith(BLOCK_START) else text
 
 
 def _is_final_reply(message: Message) -> bool:
@@ -126,8 +139,8 @@ def _turn(message: Message, *, position: int, now: datetime) -> Turn | None:
     text = text_of(message)
     if role == "assistant":
         text = strip_thinking(text)
-    if not isinstance(role, str) or not text:
+    if not isinstance(role, str) or not text or text.startswith(BLOCK_START):
         return None
     name = message.get("name")
-    speaker = clean(name)[:_MAX_SPEAKER_CHARS] if isinstance(name, str) else ""
+    speaker = clean(name)[:MAX_SPEAKER_CHARS] if isinstance(name, str) else ""
     return Turn(role=role, content=text, speaker=speaker or None, position=position, created_at=now)

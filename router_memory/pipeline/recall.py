@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from time import perf_counter
@@ -28,11 +29,12 @@ from router_memory.types import (
     Scope,
 )
 
-__all__ = ["QUERY_CHARS", "Recall"]
+__all__ = ["QUERY_CHARS", "Overloaded", "Recall"]
 
-QUERY_CHARS = 2000
-"""Longest query searched for, in characters. Of a longer one its first and last half of this count:
-a question stands before or behind the text it is about, and embedding all of it would take seconds."""
+QUERY_CHARS = 800
+"""Longest query searched for, in characters: about what the model reads in one go. Of a longer one its first and
+last half of this count are taken, for a question stands before or behind the text it is about, and embedding all of
+a long text would pass any deadline. `Recollection.clipped` says that it happened."""
 
 DENSE_CANDIDATES = 50
 """Nearest memories taken by the dense channel, at least; never fewer than twice the limit."""
@@ -48,6 +50,17 @@ BELOW_SHOWN = 5
 """How many of the best candidates that were not returned are kept to be looked at."""
 
 _NO_REFLECTION = ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP)
+
+
+class Overloaded(Exception):
+    """The embedder's backlog alone would pass the deadline.
+
+    Args:
+        wait: The backlog in seconds.
+    """
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"{wait * 1000:.0f} ms backlog")
 
 
 class Recall:
@@ -72,6 +85,7 @@ class Recall:
         reflection: ReflectionPolicy = _NO_REFLECTION,
         visible: Iterable[Message] = (),
         now: datetime | None = None,
+        until: float = math.inf,
     ) -> Recollection:
         """Searches a scope.
 
@@ -81,19 +95,27 @@ class Recall:
             reflection: What to drop between ranking and result.
             visible: The request's messages; what they show already is not returned.
             now: The request's time, for recency.
+            until: When the result is of no use any more, on the clock of `time.perf_counter`.
 
         Raises:
             EmbeddingError, BackendError: As the embedder and the store do.
+            Overloaded: The embedder could not start before `until`.
+            TimeoutError: `until` passed between two stages.
         """
         clock = _Clock()
-        question = read(_clipped(clean(text)))
+        whole = clean(text)
+        question = read(_clipped(whole))
+        clipped = len(whole) > QUERY_CHARS
         hybrid = policy.mode is not RankingMode.DENSE
         statistics = await self._store.statistics(scope, question.terms)
         clock.lap("statistics")
         names = question.names(statistics)
         query_text = question.without(names)
         if statistics.documents == 0:
-            return Recollection((), cut((), policy.threshold, policy.cutoff, policy.mode), seconds=clock.seconds)
+            nothing = cut((), policy.threshold, policy.cutoff, policy.mode)
+            return Recollection((), nothing, query_text=query_text, clipped=clipped, seconds=clock.seconds)
+        if (wait := self._embedder.backlog_seconds()) >= until - perf_counter():
+            raise Overloaded(wait)
         vector = await self._embedder.embed_query(query_text)
         clock.lap("embed")
         found = await self._store.candidates(
@@ -107,12 +129,14 @@ class Recall:
             )
         )
         clock.lap("candidates")
+        _check_time(until)
         ranked = self._rank(question, names, statistics, found, policy.mode)
         clock.lap("rank")
+        _check_time(until)
         chooser = Reflection(
             reflection,
             now=now or datetime.now(UTC),
-            visible=[shown for shown in map(text_of, visible) if shown],
+            visible=map(text_of, visible),
             tokens_of=lambda hit: count_tokens(line_of(hit)),
             overhead=OVERHEAD_TOKENS,
         )
@@ -126,6 +150,7 @@ class Recall:
             candidates=len(ranked),
             query_text=query_text,
             names=tuple(sorted(names)),
+            clipped=clipped,
             seconds=clock.seconds,
             exact=found.exact,
             partial=found.partial,
@@ -159,6 +184,11 @@ def _choose(
     hits = chooser.within_budget(passing[: policy.limit])
     dropped = tuple(drop for drop in chooser.dropped if drop.hit.similarity >= where.threshold)
     return tuple(hits), tuple(below[:BELOW_SHOWN]), dropped, where
+
+
+def _check_time(until: float) -> None:
+    if perf_counter() >= until:
+        raise TimeoutError
 
 
 def _clipped(text: str) -> str:

@@ -11,6 +11,7 @@ from router_memory.pipeline.cleaning import clean, is_low_entropy, split_bytes
 from router_memory.protocols import Embedder, MemoryStore
 from router_memory.ranking import document
 from router_memory.types import (
+    MemoryChange,
     MemoryRecord,
     MemoryType,
     MemoryWrite,
@@ -22,7 +23,10 @@ from router_memory.types import (
     record_id,
 )
 
-__all__ = ["Remember", "check_content"]
+__all__ = ["TOO_LARGE", "Remember", "check_content"]
+
+TOO_LARGE = "content_too_large"
+"""Why a message that would become too many memories is skipped."""
 
 
 def check_content(content: object, *, limit: int) -> str:
@@ -65,10 +69,21 @@ class Remember:
         (status,) = await self.store.add(record.scope, [write])
         return status
 
-    async def rewrite(self, record: MemoryRecord) -> MemoryRecord | None:
-        """Replaces an existing memory's content, with new stems and vectors; ``None`` when it is gone."""
-        (write,) = await self._with_vectors([record])
-        return await self.store.update(record.scope, write)
+    async def change(
+        self,
+        record: MemoryRecord,
+        *,
+        content: str | None,
+        type: MemoryType | None,
+        importance: float | None,
+        at: datetime,
+    ) -> MemoryRecord | None:
+        """Sets fields of an existing memory; only new content is embedded. ``None`` when the memory is gone."""
+        change = MemoryChange(at=at, type=type, importance=importance)
+        if content is not None:
+            (write,) = await self._with_vectors([replace(record, content=content)])
+            change = replace(change, content=content, document=write.document, vectors=write.vectors)
+        return await self.store.update(record.scope, record.id, change)
 
     async def turns(
         self, scope: Scope, conversation_id: str, turns: Sequence[Turn], *, type: MemoryType = MemoryType.SEMANTIC
@@ -83,10 +98,11 @@ class Remember:
         records: list[MemoryRecord] = []
         for turn in turns:
             reason = self._unworthy(turn)
-            if reason:
-                results.append(WriteResult(WriteStatus.SKIPPED, reason))
+            made = [] if reason else self._records(scope, conversation_id, turn, type)
+            if reason or len(made) > self.policy.max_parts:
+                results.append(WriteResult(WriteStatus.SKIPPED, reason or TOO_LARGE))
                 continue
-            for record in self._records(scope, conversation_id, turn, type):
+            for record in made:
                 places.append(len(results))
                 records.append(record)
                 results.append(WriteResult(WriteStatus.UNKNOWN, id=record.id))
@@ -108,11 +124,9 @@ class Remember:
     def _unworthy(self, turn: Turn) -> str:
         if turn.role not in self.policy.roles:
             return "role"
-        if is_low_entropy(turn.content):
-            return "low_entropy"
-        if len(turn.content.encode()) > self.policy.max_content_bytes * self.policy.max_parts:
-            return "content_too_large"
-        return ""
+        if len(turn.content) > self.policy.max_content_bytes * self.policy.max_parts:
+            return TOO_LARGE
+        return "low_entropy" if is_low_entropy(turn.content) else ""
 
     def _records(self, scope: Scope, conversation_id: str, turn: Turn, type: MemoryType) -> list[MemoryRecord]:
         created: datetime = turn.created_at

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from router_memory.errors import RouterMemoryError
+from router_memory.errors import BackendUnavailable, RouterMemoryError
 from router_memory.protocols import MemoryStore
 from router_memory.types import Scope
 
@@ -30,36 +30,53 @@ class AccessTracker:
         self._counters = counters
         self._pending: dict[Scope, tuple[list[str], datetime]] = {}
         self._size = 0
-        self._task: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+        self._timer: asyncio.Task[None] | None = None
+        self._closed = False
 
     def record(self, scope: Scope, ids: Iterable[str], at: datetime) -> None:
         """Notes accesses. Never waits."""
         fresh = list(ids)
-        if self._size + len(fresh) > MAX_PENDING:
+        if self._closed or self._size + len(fresh) > MAX_PENDING:
             self._counters["access.dropped"] += len(fresh)
             return
         known, _ = self._pending.get(scope, ([], at))
         self._pending[scope] = (known + fresh, at)
         self._size += len(fresh)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._later(), name="router-memory-access")
+        if self._timer is None or self._timer.done():
+            self._timer = asyncio.create_task(self._later(), name="router-memory-access")
 
     async def flush(self) -> None:
-        """Writes what was collected. A store that fails costs the counts, nothing else."""
-        pending, self._pending, self._size = self._pending, {}, 0
-        for scope, (ids, at) in pending.items():
-            try:
-                await self._store.touch(scope, ids, at)
-            except RouterMemoryError as error:
-                self._counters["access.failed"] += len(ids)
-                _log.warning("access counts lost: %s", error)
+        """Writes what was collected, one flush after the other.
 
-    async def close(self) -> None:
-        """Stops the timer and writes what is left."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self.flush()
+        A store that does not answer costs the counts collected so far, nothing else.
+        """
+        async with self._flushing:
+            pending, self._pending, self._size = self._pending, {}, 0
+            while pending:
+                scope, (ids, at) = pending.popitem()
+                try:
+                    await self._store.touch(scope, ids, at)
+                except RouterMemoryError as error:
+                    lost = len(ids)
+                    if isinstance(error, BackendUnavailable):
+                        lost += sum(len(rest) for rest, _ in pending.values())
+                        pending.clear()
+                    self._counters["access.failed"] += lost
+                    _log.warning("%d access counts lost: %s", lost, error)
+
+    async def close(self, seconds: float) -> None:
+        """Takes no more and writes what is left, for at most `seconds`."""
+        self._closed = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self.flush()
+        except TimeoutError:
+            _log.warning("closing with access counts not written after %.1f s", seconds)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                await asyncio.gather(self._timer, return_exceptions=True)
 
     async def _later(self) -> None:
         while self._pending:

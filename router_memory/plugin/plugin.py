@@ -12,7 +12,7 @@ from typing import Any
 from router_memory.errors import BackendError, RouterMemoryError
 from router_memory.pipeline.inject import TOKEN_COUNTER, count_tokens, inject, render
 from router_memory.pipeline.messages import new_turns, reply_turn
-from router_memory.pipeline.recall import Recall
+from router_memory.pipeline.recall import Overloaded, Recall
 from router_memory.plugin.access import AccessTracker
 from router_memory.plugin.describe import describe
 from router_memory.plugin.request import Access, Gated, Request, gate
@@ -34,9 +34,12 @@ from router_memory.types import (
     WriteStatus,
 )
 
-__all__ = ["Plugin", "PolicyOf"]
+__all__ = ["Plugin", "PolicyOf", "unserved"]
 
 _log = logging.getLogger("router_memory.plugin")
+
+LEAST_FLUSH_SECONDS = 0.5
+"""What closing grants the access counts, however long the turns took."""
 
 PolicyOf = Callable[[str | None], tuple[DecisionPolicy, bool]]
 """Gives the policy of a decision and whether the configuration knows that decision."""
@@ -103,13 +106,15 @@ class Plugin:
         self._counters[f"request.{outcome.status}.{outcome.reason}"] += 1
         return outcome
 
-    def on_response(self, outcome: Outcome, reply: str | Message | None) -> Receipt:
+    def on_response(self, outcome: Outcome | None, reply: str | Message | None) -> Receipt:
         """Queues the request's new messages and its reply to be stored. Never waits, never raises.
 
         Args:
-            outcome: What `on_request` gave for the request.
+            outcome: What `on_request` gave for the request; anything else stores nothing.
             reply: The model's text, or its message in the OpenAI form; ``None`` stores the request's part alone.
         """
+        if not isinstance(outcome, Outcome):
+            return self._skipped("no_outcome")
         intent = outcome.intent
         if intent.refused is not None or outcome.scope is None or outcome.conversation_id is None:
             return self._skipped(intent.refused or Reason.USER_ID_MISSING)
@@ -123,11 +128,18 @@ class Plugin:
         await self._writes.drain()
         await self._tracker.flush()
 
+    async def settle(self, scope: Scope) -> None:
+        """Waits until the turns accepted so far for a user are stored."""
+        await self._writes.drain(scope.user_id)
+
     async def close(self, seconds: float) -> None:
-        """Serves no more memories and writes what is waiting, for at most `seconds`."""
+        """Serves no more memories and writes what is waiting, for at most about `seconds`."""
         self._closed = True
-        await self._writes.close(seconds)
-        await self._tracker.close()
+        began = time.perf_counter()
+        try:
+            await self._writes.close(seconds)
+        finally:
+            await self._tracker.close(max(LEAST_FLUSH_SECONDS, seconds - (time.perf_counter() - began)))
 
     @property
     def queue_depth(self) -> int:
@@ -139,11 +151,11 @@ class Plugin:
             return visit.outcome(gated, gated.status, gated.reason)
         if self._closed or gated.scope is None:
             return visit.outcome(gated, Status.UNAVAILABLE, Reason.CLOSED)
-        wait = self._backlog_seconds()
-        if wait >= self._deadline:
-            return visit.outcome(gated, Status.UNAVAILABLE, Reason.OVERLOADED, error=f"{wait * 1000:.0f} ms backlog")
+        until = visit.began + self._deadline
         try:
-            async with asyncio.timeout(self._deadline):
+            if (wait := self._backlog_seconds()) >= self._deadline:
+                raise Overloaded(wait)
+            async with asyncio.timeout(until - time.perf_counter()):
                 found = await self._recall.recollect(
                     gated.scope,
                     gated.query,
@@ -151,11 +163,13 @@ class Plugin:
                     reflection=visit.policy.reflection,
                     visible=visit.request.messages,
                     now=visit.request.now,
+                    until=until,
                 )
+        except Overloaded as error:
+            return visit.outcome(gated, Status.UNAVAILABLE, Reason.OVERLOADED, error=str(error))
         except TimeoutError:
-            return visit.outcome(
-                gated, Status.UNAVAILABLE, Reason.TIMEOUT, error=f"over {self._deadline * 1000:.0f} ms"
-            )
+            late = f"over {self._deadline * 1000:.0f} ms"
+            return visit.outcome(gated, Status.UNAVAILABLE, Reason.TIMEOUT, error=late)
         except BackendError as error:
             return visit.outcome(gated, Status.UNAVAILABLE, Reason.STORE_UNAVAILABLE, error=_named(error))
         except RouterMemoryError as error:
@@ -222,7 +236,7 @@ class _Visit:
         self.policy = DecisionPolicy()
         self.known = False
         self.described: Mapping[str, Any] = {}
-        self.intent = WriteIntent(Reason.RETRIEVAL_ERROR)
+        self.intent = WriteIntent(Reason.CLOSED)
         self.seconds: dict[str, float] = {}
 
     def outcome(
@@ -260,6 +274,12 @@ class _Visit:
             conversation_id=gated.conversation_id,
             intent=self.intent,
         )
+
+
+def unserved(request: Request) -> Outcome:
+    """The outcome of a request that came while nothing was open: it goes on as it came."""
+    gated = Gated(Status.UNAVAILABLE, Reason.CLOSED, Reason.CLOSED)
+    return _Visit(request).outcome(gated, Status.UNAVAILABLE, Reason.CLOSED)
 
 
 def _named(error: RouterMemoryError) -> str:

@@ -8,13 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from router_memory.errors import InvalidRequest
-from router_memory.pipeline.cleaning import clean, is_greeting
+from router_memory.pipeline.cleaning import is_greeting
 from router_memory.pipeline.messages import are_wellformed, first_user_text, last_user_text
-from router_memory.types import DecisionPolicy, Message, Reason, Scope, Status, conversation_key
+from router_memory.plugin.headers import Headers
+from router_memory.types import DecisionPolicy, Message, Reason, Scope, Status, check_id, conversation_key
 
 __all__ = ["Access", "Gated", "Request", "gate"]
 
-_TRUE = frozenset({"true", "1", "yes", "on"})
+MAX_CONVERSATION_CHARS = 256
+"""Longest conversation id kept as it is; of a longer one a digest is kept."""
+
+_INVALID = {"project": Reason.PROJECT_INVALID, "conversation_id": Reason.CONVERSATION_ID_INVALID}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +82,17 @@ class Gated:
 
 
 def gate(request: Request, policy: DecisionPolicy, access: Access) -> Gated:
-    """Whether a request may read memories and whether its turn may be stored. Raises nothing."""
-    headers = {str(name).casefold(): value for name, value in request.headers.items()}
+    """Whether a request may read memories and whether its turn may be stored."""
+    headers = Headers(request.headers)
     blocked = _blocked(request, policy, access, headers)
     if blocked is not None:
         return Gated(*blocked, refused=blocked[1])
     try:
-        scope = _scope(request, headers.get(access.user_header.casefold()))
+        scope = _scope(request, headers.one(access.user_header))
         conversation = _conversation(request, scope) if scope else None
-    except InvalidRequest:
-        return Gated(Status.MISSING, Reason.USER_ID_INVALID, Reason.USER_ID_INVALID)
+    except InvalidRequest as error:
+        reason = _INVALID.get(error.field, Reason.USER_ID_INVALID)
+        return Gated(Status.MISSING, reason, reason)
     if scope is None:
         return Gated(Status.MISSING, Reason.USER_ID_MISSING, Reason.USER_ID_MISSING)
     refused = None if policy.auto_store else Reason(policy.auto_store_by)
@@ -98,16 +103,16 @@ def gate(request: Request, policy: DecisionPolicy, access: Access) -> Gated:
 
 
 def _blocked(
-    request: Request, policy: DecisionPolicy, access: Access, headers: Mapping[str, Any]
+    request: Request, policy: DecisionPolicy, access: Access, headers: Headers
 ) -> tuple[Status, Reason] | None:
     if request.decision is None and request.model is not None:
         return Status.IGNORED, Reason.PASSTHROUGH
     if not policy.enabled:
         return Status.DISABLED, Reason(policy.enabled_by)
-    if _text(headers.get(access.opt_out_header.casefold())).casefold() in _TRUE:
+    if headers.is_set(access.opt_out_header):
         return Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT
-    path = _text(headers.get(":path")).partition("?")[0]
-    if access.disabled_routes & {path, request.decision}:
+    paths = {path.partition("?")[0] for path in headers.values(":path")}
+    if access.disabled_routes & {*paths, request.decision}:
         return Status.POLICY_BLOCKED, Reason.ROUTE_CONFIG
     if request.model in access.disabled_models:
         return Status.POLICY_BLOCKED, Reason.MODEL_CONFIG
@@ -116,20 +121,17 @@ def _blocked(
     return None
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip()
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _scope(request: Request, header: object) -> Scope | None:
-    user = request.user_id if request.user_id is not None else (_text(header) or None)
+def _scope(request: Request, header: str | None) -> Scope | None:
+    user = request.user_id if request.user_id is not None else header
     if user is None or (isinstance(user, str) and not user.strip()):
         return None
     return Scope(user, request.project)
 
 
 def _conversation(request: Request, scope: Scope) -> str:
-    if request.conversation_id:
-        return clean(str(request.conversation_id)) or conversation_key(scope, "")
-    return conversation_key(scope, first_user_text(request.messages))
+    """The id as given, its digest where it is long, or one derived from the first user message."""
+    given = request.conversation_id
+    if given is None or given == "":
+        return conversation_key(scope, first_user_text(request.messages))
+    check_id(given, "conversation_id")
+    return given if len(given) <= MAX_CONVERSATION_CHARS and "\x00" not in given else conversation_key(scope, given)

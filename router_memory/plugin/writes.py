@@ -20,6 +20,10 @@ RETRY_SECONDS = (0.1, 0.5, 2.0)
 """Pauses before the store is tried again when it does not answer; writing again is safe, ids are idempotent."""
 
 
+MAX_WAITING_CHARS = 16 * 1024 * 1024
+"""Most text waiting, in characters, whatever the number of turns."""
+
+
 class Receipt:
     """Says what became of a turn handed to `on_response`.
 
@@ -67,8 +71,9 @@ class _Job:
     turns: tuple[Turn, ...]
     receipt: Receipt = field(default_factory=Receipt)
 
-    def settle(self, status: WriteStatus, reason: str) -> None:
-        self.receipt.settle([WriteResult(status, reason) for _ in self.turns])
+    @property
+    def chars(self) -> int:
+        return sum(len(turn.content) for turn in self.turns)
 
 
 class WriteQueue:
@@ -84,40 +89,42 @@ class WriteQueue:
         self._remember = remember
         self._size = size
         self._counters = counters
-        self._jobs: deque[_Job] = deque()
+        self._waiting: deque[_Job] = deque()
+        self._waiting_chars = 0
         self._running: _Job | None = None
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._closed = False
         self._worker: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """Number of turns waiting or being written."""
-        return len(self._jobs) + (self._running is not None)
+        return len(self._jobs())
 
     def submit(self, scope: Scope, conversation_id: str, turns: Sequence[Turn]) -> Receipt:
         """Accepts turns to be stored, or rejects them when the queue is full or closed. Never waits."""
         job = _Job(scope, conversation_id, tuple(turns))
-        if self._closed or len(self._jobs) >= self._size:
-            job.settle(WriteStatus.REJECTED, "closed" if self._closed else "queue_full")
-            self._count(job.receipt)
+        full = len(self._waiting) >= self._size or self._waiting_chars + job.chars > MAX_WAITING_CHARS
+        if self._closed or full:
+            self._settle(job, WriteStatus.REJECTED, "closed" if self._closed else "queue_full")
             return job.receipt
-        self._jobs.append(job)
-        self._idle.clear()
+        self._waiting.append(job)
+        self._waiting_chars += job.chars
         self._wake.set()
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name="router-memory-writes")
         return job.receipt
 
-    async def drain(self) -> None:
-        """Waits until every accepted turn has its final results."""
-        await self._idle.wait()
+    async def drain(self, user_id: str | None = None) -> None:
+        """Waits until the turns accepted so far, of one user or of all, have their final results."""
+        for job in self._jobs():
+            if user_id is None or job.scope.user_id == user_id:
+                await job.receipt.wait()
 
     async def close(self, seconds: float) -> None:
         """Accepts no more, writes what is waiting for at most `seconds`, then settles the rest.
 
-        A turn being written when the time is over is unknown, one that still waited is rejected.
+        A turn being written when the time is over is unknown, one that still waited is rejected. That
+        holds as well when this call is cancelled.
         """
         self._closed = True
         try:
@@ -125,57 +132,59 @@ class WriteQueue:
                 await self.drain()
         except TimeoutError:
             _log.warning("closing with %d turns not written after %.1f s", len(self), seconds)
+        finally:
+            if self._worker is not None:
+                self._worker.cancel()
+            if self._running is not None:
+                self._settle(self._running, WriteStatus.UNKNOWN, "closed")
+            for job in self._waiting:
+                self._settle(job, WriteStatus.REJECTED, "closed")
+            self._waiting.clear()
         if self._worker is not None:
-            self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
-        for job in self._jobs:
-            job.settle(WriteStatus.REJECTED, "closed")
-            self._count(job.receipt)
-        self._jobs.clear()
-        self._idle.set()
+
+    def _jobs(self) -> list[_Job]:
+        running = [self._running] if self._running is not None else []
+        return [*running, *self._waiting]
+
+    def _settle(self, job: _Job, status: WriteStatus, reason: str) -> None:
+        self._finish(job, [WriteResult(status, reason) for _ in job.turns])
+
+    def _finish(self, job: _Job, results: Sequence[WriteResult]) -> None:
+        if not job.receipt.done:
+            job.receipt.settle(results)
+            self._counters.update(f"write.{result.status}" for result in results)
 
     async def _work(self) -> None:
         while True:
-            while self._jobs:
-                job = self._running = self._jobs.popleft()
+            while self._waiting:
+                job = self._running = self._waiting.popleft()
+                self._waiting_chars -= job.chars
                 try:
                     await self._store(job)
-                except asyncio.CancelledError:
-                    job.settle(WriteStatus.UNKNOWN, "closed")
-                    raise
                 finally:
                     self._running = None
-                    self._count(job.receipt)
             self._wake.clear()
-            self._idle.set()
             await self._wake.wait()
 
     async def _store(self, job: _Job) -> None:
         """Stores one job; whatever happens its receipt is settled and the worker goes on."""
         for pause in (*RETRY_SECONDS, None):
             try:
-                job.receipt.settle(await self._remember.turns(job.scope, job.conversation_id, job.turns))
+                self._finish(job, await self._remember.turns(job.scope, job.conversation_id, job.turns))
             except BackendUnavailable as error:
                 if pause is None or self._closed:
                     unknown = isinstance(error, BackendTimeout)
-                    job.settle(WriteStatus.UNKNOWN if unknown else WriteStatus.FAILED, _reason(error))
-                    _log.warning("turn not written: %s", error)
+                    self._fail(job, WriteStatus.UNKNOWN if unknown else WriteStatus.FAILED, error)
                     return
                 await asyncio.sleep(pause)
-            except RouterMemoryError as error:
-                job.settle(WriteStatus.FAILED, _reason(error))
-                _log.warning("turn not written: %s", error)
-                return
             except Exception as error:  # noqa: BLE001 - a defect must cost one turn, not the queue
-                job.settle(WriteStatus.FAILED, _reason(error))
-                _log.exception("turn not written")
+                self._fail(job, WriteStatus.FAILED, error)
                 return
             else:
                 return
 
-    def _count(self, receipt: Receipt) -> None:
-        self._counters.update(f"write.{status}" for status in receipt.statuses)
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if isinstance(error, RouterMemoryError) else type(error).__name__
+    def _fail(self, job: _Job, status: WriteStatus, error: Exception) -> None:
+        expected = isinstance(error, RouterMemoryError)
+        _log.warning("turn not written: %s", error if expected else type(error).__name__, exc_info=not expected)
+        self._settle(job, status, f"{type(error).__name__}: {error}" if expected else type(error).__name__)

@@ -49,16 +49,13 @@ _FALLBACK = Calibration(_MINILM.evidence, _MINILM.scale, fitted=False)
 """For other models: MiniLM's map. Cosines of other models are distributed differently, so thresholds
 of the hybrid modes are rough there until a map is fitted."""
 
-_BY_MODEL = {"all-MiniLM-L6-v2": _MINILM}
+_BY_FINGERPRINT = {"all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-72e24ed58e431ab2": _MINILM}
+"""Fitted maps. Prefixes and pooling shift cosines, so the whole fingerprint counts, not the model's name."""
 
 
 def calibration_for(fingerprint: str) -> Calibration:
-    """The map for an embedder; `Calibration.fitted` is false where none was fitted for it.
-
-    Args:
-        fingerprint: `Embedder.fingerprint`, whose first part is the model's short name.
-    """
-    return _BY_MODEL.get(fingerprint.partition("/")[0], _FALLBACK)
+    """The map for an embedder (`Embedder.fingerprint`); `Calibration.fitted` is false where none was fitted for it."""
+    return _BY_FINGERPRINT.get(fingerprint, _FALLBACK)
 
 
 def similarity(evidence: Evidence, mode: RankingMode, calibration: Calibration) -> Floats:

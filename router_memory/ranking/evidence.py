@@ -25,12 +25,16 @@ PART_PENALTY = 0.08
 """Cosine given up for each e-fold of parts: the best of many parts is high by chance."""
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 def standardised(values: Floats) -> Floats:
     """z-scores over the candidates; all 0 where the values do not differ."""
-    deviation = float(values.std()) if len(values) else 0.0
-    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)
+    if not len(values):
+        return values
+    centred: Floats = values - values.mean()
+    deviation = float(np.sqrt(centred @ centred / len(centred)))
+    return centred / deviation if deviation > 1e-9 else np.zeros_like(centred)
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,24 @@ class Evidence:
     @cached_property
     def term_frequency(self) -> Floats:
         """How often each stem stands in each memory. Shape (n, m)."""
-        stems = self.stems
-        rows = [[candidate.document.stems.get(stem, 0) for stem in stems] for candidate in self.candidates]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(stems))
+        documents = [candidate.document.stems for candidate in self.candidates]
+        columns = [[document.get(stem, 0) for document in documents] for stem in self.stems]
+        return np.array(columns, dtype=np.float64).reshape(len(columns), len(documents)).T
 
     @cached_property
     def bm25(self) -> Floats:
         """BM25 of each memory, ≥ 0. Shape (n,)."""
         return self._bm25(self.term_frequency, self.length / self._mean_length)
+
+    @cached_property
+    def dense_z(self) -> Floats:
+        """`dense`, standardised. Shape (n,)."""
+        return standardised(self.dense)
+
+    @cached_property
+    def bm25_z(self) -> Floats:
+        """`bm25`, standardised. Shape (n,)."""
+        return standardised(self.bm25)
 
     @cached_property
     def coverage(self) -> Floats:
@@ -109,16 +123,26 @@ class Evidence:
             length[here] += self.length[there]
         return self._bm25(frequency, length / (3.0 * self._mean_length)) / self._best_bm25
 
-    def neighbours(self, offset: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def neighbours(self, offset: int) -> tuple[Indices, Indices]:
         """Pairs (i, j) of candidates where j stands `offset` messages from i in the same conversation."""
-        places = self._places
-        pairs = [
-            (index, places[conversation, position + offset])
-            for (conversation, position), index in places.items()
-            if (conversation, position + offset) in places
-        ]
-        here, there = zip(*pairs, strict=True) if pairs else ((), ())
-        return np.array(here, dtype=np.intp), np.array(there, dtype=np.intp)
+        if offset < 0:
+            behind, ahead = self.neighbours(-offset)
+            return ahead, behind
+        pairs = self._pairs.get(offset)
+        if pairs is None:
+            places = self._places
+            found = [
+                (index, places[conversation, position + offset])
+                for (conversation, position), index in places.items()
+                if (conversation, position + offset) in places
+            ]
+            both = np.array(found, dtype=np.intp).reshape(len(found), 2)
+            pairs = self._pairs[offset] = both[:, 0], both[:, 1]
+        return pairs
+
+    @cached_property
+    def _pairs(self) -> dict[int, tuple[Indices, Indices]]:
+        return {}
 
     @cached_property
     def _places(self) -> dict[tuple[str, int], int]:

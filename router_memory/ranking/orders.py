@@ -14,13 +14,16 @@ from router_memory.ranking.evidence import Evidence, Floats
 from router_memory.ranking.signals import SIGNALS
 from router_memory.types import RankingMode
 
-__all__ = ["ORDERS", "Contributions"]
+__all__ = ["NGRAM_CHARS", "ORDERS", "Contributions"]
 
 Contributions = Mapping[str, Floats]
 """Signal name -> what it adds to each candidate's score. Shape (n,) each."""
 
 RRF_K = 60.0
 """Rank constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009)."""
+
+NGRAM_CHARS = 2000
+"""Character 3-grams are taken from this much of a text."""
 
 WEIGHTED = {"vector": 0.7, "bm25": 0.2, "ngram": 0.1}
 """The reference's weights."""
@@ -73,7 +76,7 @@ def _reciprocal_ranks(values: Floats) -> Floats:
 
 
 def _trigrams(text: str) -> frozenset[str]:
-    folded = " ".join(text.casefold().split())
+    folded = " ".join(text[:NGRAM_CHARS].casefold().split())
     return frozenset(folded[i : i + 3] for i in range(max(len(folded) - 2, 1)))
 
 

@@ -6,26 +6,40 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from router_memory.types import Dropped, Hit, ReflectionAlgorithm, ReflectionPolicy
 
-__all__ = ["Reflection", "normalised"]
+__all__ = ["COMPARED_CHARS", "Reflection", "normalised", "shows"]
+
+COMPARED_CHARS = 2000
+"""Near-duplicates are told by this much of their text."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
-_SPACE = re.compile(r"\s+")
 _DAY = 86_400.0
 
 
 def normalised(text: str) -> str:
-    """A text as it is compared for being visible already: folded case, single spaces."""
-    return _SPACE.sub(" ", text).strip().casefold()
+    """A text as it is compared for being visible already: folded case, single spaces, markup not escaped."""
+    return " ".join(text.split()).casefold().replace("&lt;", "<").replace("&gt;", ">")
+
+
+def shows(text: str, content: str) -> bool:
+    """Whether a normalised text holds a normalised content as whole words."""
+    at = text.find(content)
+    while at >= 0:
+        before, after = text[at - 1 : at] if at else "", text[at + len(content) : at + len(content) + 1]
+        if not (before.isalnum() and content[:1].isalnum()) and not (after.isalnum() and content[-1:].isalnum()):
+            return True
+        at = text.find(content, at + 1)
+    return False
 
 
 class Reflection:
     """Drops what should not be injected, keeping the order of the rest.
 
-    What the request shows already is dropped under every algorithm; the other filters are off with
-    ``noop``. `dropped` says what went and why.
+    What the request shows already, and what matches a block pattern, is dropped under every algorithm;
+    near-duplicates and the budget do not count with ``noop``. `dropped` says what went and why.
 
     Args:
         policy: Which filters and how strict.
@@ -47,20 +61,25 @@ class Reflection:
         self._policy = policy
         self._filters = policy.algorithm is not ReflectionAlgorithm.NOOP
         self._now = now
-        self._visible = tuple(normalised(text) for text in visible)
+        self._shown = visible
         self._tokens_of = tokens_of
         self._overhead = overhead
         self._words: dict[str, frozenset[str]] = {}
         self.dropped: list[Dropped] = []
 
+    @cached_property
+    def _visible(self) -> tuple[str, ...]:
+        """Made once there is a hit to compare: a long history takes milliseconds."""
+        return tuple(normalised(text) for text in self._shown if text)
+
     def admit(self, admitted: list[Hit], hit: Hit) -> list[Hit]:
         """The admitted hits with the next best one, unless it is visible, blocked or a near-duplicate."""
         if self._is_visible(hit):
             return self._without(admitted, hit, "already in the request")
-        if not self._filters:
-            return [*admitted, hit]
         if any(pattern.search(hit.record.content) for pattern in self._policy.block_patterns):
             return self._without(admitted, hit, "matches a block pattern")
+        if not self._filters:
+            return [*admitted, hit]
         twin = next((index for index, other in enumerate(admitted) if self._alike(hit, other)), None)
         if twin is None:
             return [*admitted, hit]
@@ -90,21 +109,22 @@ class Reflection:
         return admitted
 
     def _is_visible(self, hit: Hit) -> bool:
-        if not self._visible:
-            return False
         content = normalised(hit.record.content)
-        return any(content in text for text in self._visible)
+        return any(shows(text, content) for text in self._visible)
 
     def _alike(self, one: Hit, other: Hit) -> bool:
         """Jaccard similarity of the words at or over the threshold; a negation counts as a word."""
         words, others = self._words_of(one), self._words_of(other)
-        union = len(words | others)
-        return union > 0 and len(words & others) / union >= self._policy.dedup_threshold
+        fewer, more = sorted((len(words), len(others)))
+        if more == 0 or fewer < self._policy.dedup_threshold * more:  # the similarity is at most fewer / more
+            return False
+        shared = len(words & others)
+        return shared >= self._policy.dedup_threshold * (fewer + more - shared)
 
     def _words_of(self, hit: Hit) -> frozenset[str]:
         words = self._words.get(hit.record.id)
         if words is None:
-            words = frozenset(word.casefold() for word in _WORD.findall(hit.record.content))
+            words = frozenset(word.casefold() for word in _WORD.findall(hit.record.content[:COMPARED_CHARS]))
             self._words[hit.record.id] = words
         return words
 

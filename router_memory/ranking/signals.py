@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router_memory.ranking.evidence import Evidence, Floats, standardised
-from router_memory.ranking.lexicon import SPEAKER
+from router_memory.ranking.evidence import Evidence, Floats
+from router_memory.ranking.lexicon import SPEAKER, stem_of
+from router_memory.types import Candidate
 
 __all__ = ["SIGNALS", "Signal"]
 
@@ -31,6 +32,19 @@ _TEMPORAL = re.compile(
     r"|january|february|march|april|june|july|august|september|october|november|december|(?:19|20)\d\d)\b",
     re.IGNORECASE,
 )
+_YEAR = re.compile(r"(?:19|20)\d\d\Z")
+_TEMPORAL_STEMS = frozenset(
+    stem_of(word)
+    for word in (
+        "yesterday today tonight tomorrow last next ago recently weekend since past few two three four five six couple "
+        "morning week month year summer winter spring fall autumn day monday tuesday wednesday thursday friday "
+        "saturday sunday january february march april may june july august september october november december"
+    ).split()
+) - {""}
+"""A memory without any of these and without a year tells no time; looking at stems is far cheaper than at text."""
+
+TOLD_CHARS = 2000
+"""How much of a memory is searched for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +64,18 @@ class Signal:
 
 def dense(evidence: Evidence) -> Floats:
     """The meaning of the memory is near the question's."""
-    return standardised(evidence.dense)
+    return evidence.dense_z
 
 
 def lexical(evidence: Evidence) -> Floats:
     """It holds the question's words, rare ones first."""
-    return standardised(evidence.bm25)
+    return evidence.bm25_z
 
 
 def neighbours(evidence: Evidence) -> Floats:
     """The messages around it are relevant; only those that are candidates can be, so nothing more is fetched."""
     independence = np.minimum(1.0, SELF_CONTAINED_TERMS / np.maximum(evidence.length, 1.0))
-    lent = np.maximum(dense(evidence) + lexical(evidence), 0.0) * independence
+    lent = np.maximum(evidence.dense_z + evidence.bm25_z, 0.0) * independence
     total = np.zeros(len(lent))
     for offset, weight in NEIGHBOUR_WEIGHTS:
         here, there = evidence.neighbours(offset)
@@ -71,6 +85,8 @@ def neighbours(evidence: Evidence) -> Floats:
 
 def speaker(evidence: Evidence) -> Floats:
     """It was said by somebody the question names."""
+    if not evidence.names:
+        return np.zeros(len(evidence.candidates))
     terms = {SPEAKER + name for name in evidence.names}
     return np.array([float(not terms.isdisjoint(c.document.stems)) for c in evidence.candidates], dtype=np.float64)
 
@@ -90,10 +106,18 @@ def date(evidence: Evidence) -> Floats:
 
 
 def when(evidence: Evidence) -> Floats:
-    """The question asks for a time and the memory tells one."""
+    """The question asks for a time and the memory tells one, as far as its first `TOLD_CHARS` characters say."""
     if not evidence.question.asks_when:
         return np.zeros(len(evidence.candidates))
-    return np.array([float(_TEMPORAL.search(c.record.content) is not None) for c in evidence.candidates])
+    return np.array([float(_tells_a_time(candidate)) for candidate in evidence.candidates])
+
+
+def _tells_a_time(candidate: Candidate) -> bool:
+    stems, text = candidate.document.stems, candidate.record.content[:TOLD_CHARS]
+    # "May" is a stop word to the stems, for it is mostly the verb
+    if _TEMPORAL_STEMS.isdisjoint(stems) and "May" not in text and not any(map(_YEAR.match, stems)):
+        return False
+    return _TEMPORAL.search(text) is not None
 
 
 def brevity(evidence: Evidence) -> Floats:

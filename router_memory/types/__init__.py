@@ -24,8 +24,17 @@ from router_memory.types.policy import (
     WritePolicy,
 )
 from router_memory.types.query import Candidate, CandidateQuery, CandidateSet, LexicalStatistics, StoreStats
-from router_memory.types.record import Document, MemoryRecord, MemoryType, MemoryWrite, Page, Turn, WriteStatus
-from router_memory.types.scope import MAX_ID_BYTES, Scope, conversation_key, record_id
+from router_memory.types.record import (
+    Document,
+    MemoryChange,
+    MemoryRecord,
+    MemoryType,
+    MemoryWrite,
+    Page,
+    Turn,
+    WriteStatus,
+)
+from router_memory.types.scope import MAX_ID_BYTES, Scope, check_id, conversation_key, record_id
 
 __all__ = [
     "MAX_ID_BYTES",
@@ -41,6 +50,7 @@ __all__ = [
     "Hit",
     "InjectPolicy",
     "LexicalStatistics",
+    "MemoryChange",
     "MemoryRecord",
     "MemoryType",
     "MemoryWrite",
@@ -61,6 +71,7 @@ __all__ = [
     "WritePolicy",
     "WriteResult",
     "WriteStatus",
+    "check_id",
     "conversation_key",
     "record_id",
 ]

@@ -51,8 +51,11 @@ class Reason(StrEnum):
     """The memories found hold no text to inject."""
     USER_ID_MISSING = "user_id_missing"
     USER_ID_INVALID = "user_id_invalid"
+    """The user id is no valid id, or the user header holds two."""
+    PROJECT_INVALID = "project_invalid"
+    CONVERSATION_ID_INVALID = "conversation_id_invalid"
     MESSAGES_MALFORMED = "messages_malformed"
-    """`messages` is not a list of mappings with a role."""
+    """`messages` is not a list of mappings."""
     QUERY_INELIGIBLE = "query_ineligible"
     """No user message with text, or only a greeting."""
     PASSTHROUGH = "passthrough"
@@ -131,6 +134,7 @@ class Recollection:
         candidates: Number of candidates ranked.
         query_text: What was embedded, with the user's own frequent names taken out.
         names: The tokens taken out.
+        clipped: Whether the query was longer than is searched for, so that only its two ends were.
         seconds: Wall time by stage.
         exact, partial: See `CandidateSet`.
     """
@@ -142,6 +146,7 @@ class Recollection:
     candidates: int = 0
     query_text: str = ""
     names: tuple[str, ...] = ()
+    clipped: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
     exact: bool = True
     partial: bool = False

@@ -50,7 +50,7 @@ class ReflectionAlgorithm(StrEnum):
     RECENCY_SEMANTIC = "recency_semantic"
     """The same, but of two near-duplicates the newer stays."""
     NOOP = "noop"
-    """Nothing is dropped."""
+    """Only what matches a block pattern."""
 
 
 @dataclass(frozen=True, slots=True)

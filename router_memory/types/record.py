@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Document", "MemoryRecord", "MemoryType", "MemoryWrite", "Page", "Turn", "WriteStatus"]
+__all__ = ["Document", "MemoryChange", "MemoryRecord", "MemoryType", "MemoryWrite", "Page", "Turn", "WriteStatus"]
 
 
 class MemoryType(StrEnum):
@@ -89,6 +89,24 @@ class MemoryWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryChange:
+    """What an update sets; what is ``None`` stays as it is, so updates of different fields do not undo each other.
+
+    Attributes:
+        at: When, aware; `MemoryRecord.updated_at` becomes the later of this and what it is.
+        content, document, vectors: New text with its stems and vectors, as in `MemoryWrite`: all three or none.
+        type, importance: New values.
+    """
+
+    at: datetime
+    content: str | None = None
+    document: Document | None = None
+    vectors: NDArray[np.float32] | None = None
+    type: MemoryType | None = None
+    importance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One message of a conversation, ready to be remembered.
 
@@ -97,7 +115,7 @@ class Turn:
         content: The message's text.
         speaker: The message's ``name``; the role stands in when it is ``None``.
         position: Index of the message in its conversation, from 0.
-        occurrence: Place among the conversation's messages with the same role and content, from 0.
+        occurrence: Place among the request's messages with the same role and content, from 0.
         created_at: When it was said, aware.
     """
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from router_memory.errors import InvalidRequest
 
-__all__ = ["MAX_ID_BYTES", "Scope", "conversation_key", "record_id"]
+__all__ = ["MAX_ID_BYTES", "Scope", "check_id", "conversation_key", "record_id"]
 
 MAX_ID_BYTES = 65_536
 """Longest user, project or conversation id accepted, in UTF-8 bytes."""
@@ -25,7 +25,8 @@ def _digest(kind: bytes, *parts: str) -> str:
     return state.hexdigest()
 
 
-def _check_id(value: object, field: str) -> None:
+def check_id(value: object, field: str) -> None:
+    """Raises `InvalidRequest` for an id that is not a string, blank, too long or not valid Unicode."""
     if not isinstance(value, str):
         raise InvalidRequest(f"{field} must be a string, not {type(value).__name__}", field=field)
     if not value.strip():
@@ -57,9 +58,9 @@ class Scope:
     project: str | None = None
 
     def __post_init__(self) -> None:
-        _check_id(self.user_id, "user_id")
+        check_id(self.user_id, "user_id")
         if self.project is not None:
-            _check_id(self.project, "project")
+            check_id(self.project, "project")
 
     @property
     def user_digest(self) -> str:
@@ -96,8 +97,10 @@ def record_id(
     Storing the same message again gives the same id, so a replay stores nothing twice.
 
     Args:
-        occurrence: The message's place among the messages of its conversation with the same role and
-            content, from 0. Unlike an index into the history it stays the same when a client trims the front.
+        occurrence: The message's place among the messages of the request with the same role and content, from
+            0. Unlike an index into the history it stays the same when a client trims the front, so a trimmed
+            replay stores nothing twice. The price: when a client trims away the first of two equal messages,
+            or sends no history at all, the second one is taken for a replay of the first.
         part: Which part of a message too long for one memory, from 0.
     """
     return _digest(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from router_memory.types import CandidateQuery, Document, MemoryRecord, MemoryWrite, Scope, record_id
+from router_memory.types import CandidateQuery, Document, MemoryChange, MemoryRecord, MemoryWrite, Scope, record_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +55,17 @@ def memory(
 def memories(scope: Scope, count: int, first: int = 0) -> list[MemoryWrite]:
     """`count` memories with the seeds from `first`."""
     return [memory(scope, seed) for seed in range(first, first + count)]
+
+
+def change(write: MemoryWrite, **fields: Any) -> MemoryChange:
+    """The change that gives a memory this one's text at this one's time; `fields` are set beside it."""
+    return MemoryChange(
+        at=write.record.updated_at,
+        content=write.record.content,
+        document=write.document,
+        vectors=write.vectors,
+        **fields,
+    )
 
 
 def ids(writes: Sequence[MemoryWrite]) -> list[str]:

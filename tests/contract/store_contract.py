@@ -12,8 +12,17 @@ import numpy as np
 import pytest
 
 from router_memory.errors import BackendUnavailable, InvalidRequest
-from router_memory.types import CandidateQuery, CandidateSet, MemoryType, MemoryWrite, Scope, WriteStatus
-from tests.contract.samples import DIMENSION, START, best_cosine, ids, memories, memory, query, unit_vectors
+from router_memory.types import (
+    CandidateQuery,
+    CandidateSet,
+    Document,
+    MemoryChange,
+    MemoryType,
+    MemoryWrite,
+    Scope,
+    WriteStatus,
+)
+from tests.contract.samples import DIMENSION, START, best_cosine, change, ids, memories, memory, query, unit_vectors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -175,24 +184,14 @@ class StoreContract:
         assert await store.contains(ALICE, asked) == frozenset(ids([home, work]))
         assert await store.contains(Scope("nobody"), asked) == frozenset()
 
-    async def test_update_replaces_what_it_may_and_keeps_the_rest(self, store: MemoryStore) -> None:
+    async def test_an_update_sets_what_it_names_and_keeps_the_rest(self, store: MemoryStore) -> None:
         """Content, type, importance and time of update change; identity, origin and counts stay."""
         old = memory(ALICE, 1, role="user", speaker="Al", conversation_id="c", position=4)
         await store.add(ALICE, [old])
         await store.touch(ALICE, [old.record.id], START)
         later = START + timedelta(days=9)
-        new = memory(
-            ALICE,
-            2,
-            id=old.record.id,
-            content="new",
-            type=MemoryType.PROCEDURAL,
-            importance=1.0,
-            role="assistant",
-            created_at=later,
-            updated_at=later,
-        )
-        updated = await store.update(ALICE, new)
+        new = change(memory(ALICE, 2, content="new", updated_at=later), type=MemoryType.PROCEDURAL, importance=1.0)
+        updated = await store.update(ALICE, old.record.id, new)
         expected = replace(
             old.record,
             content="new",
@@ -205,13 +204,99 @@ class StoreContract:
         assert updated == expected
         assert await store.get(ALICE, old.record.id) == expected
 
+    async def test_fields_are_set_one_by_one(self, store: MemoryStore) -> None:
+        """Without content the text, what it is found by and the statistics stay; the epoch does not."""
+        old = memory(ALICE, 1, stems={"old": 2}, rows=2, type=MemoryType.EPISODIC)
+        await store.add(ALICE, [old, memory(ALICE, 5)])
+        await store.candidates(query(ALICE))
+        before = await store.statistics(ALICE, ["old"])
+        later = old.record.updated_at + timedelta(days=1)
+        await store.update(ALICE, old.record.id, MemoryChange(at=later, importance=0.9))
+        await store.update(ALICE, old.record.id, MemoryChange(at=later, type=MemoryType.PROCEDURAL))
+        expected = replace(old.record, importance=0.9, type=MemoryType.PROCEDURAL, updated_at=later)
+        assert await store.get(ALICE, old.record.id) == expected
+        after = await store.statistics(ALICE, ["old"])
+        assert replace(after, epoch=before.epoch) == before
+        assert after.epoch != before.epoch
+        result = await store.candidates(
+            query(ALICE, 1, stems=("old",), types=frozenset({MemoryType.PROCEDURAL}), dense_limit=1)
+        )
+        (candidate,) = result.candidates
+        assert (candidate.record, candidate.document, candidate.parts) == (expected, old.document, 2)
+        assert candidate.cosine == pytest.approx(best_cosine(unit_vectors(1)[0], old), abs=1e-5)
+        assert await store.count(ALICE, types=frozenset({MemoryType.EPISODIC})) == 0
+
+    async def test_concurrent_updates_of_different_fields_all_hold(self, store: MemoryStore) -> None:
+        """None of them writes back what another one has changed."""
+        old = memory(ALICE, 1, stems={"old": 1})
+        await store.add(ALICE, [old])
+        new = memory(ALICE, 2, stems={"new": 1})
+        at = START + timedelta(days=1)
+        await asyncio.gather(
+            store.update(ALICE, old.record.id, change(new)),
+            store.update(ALICE, old.record.id, MemoryChange(at=at, importance=0.9)),
+            store.update(ALICE, old.record.id, MemoryChange(at=START, type=MemoryType.PROCEDURAL)),
+            store.touch(ALICE, [old.record.id], START),
+        )
+        record = await store.get(ALICE, old.record.id)
+        assert record is not None
+        assert (record.content, record.importance, record.type) == (new.record.content, 0.9, MemoryType.PROCEDURAL)
+        assert (record.updated_at, record.access_count) == (at, 1)
+        assert dict((await store.statistics(ALICE, ["old", "new"])).frequency) == {"new": 1}
+
+    async def test_the_time_of_update_never_goes_back(self, store: MemoryStore) -> None:
+        """A change with an earlier time than the memory's is made and keeps the later time."""
+        write = memory(ALICE, 1)
+        await store.add(ALICE, [write])
+        early = MemoryChange(at=START - timedelta(days=1), importance=0.1)
+        assert await store.update(ALICE, write.record.id, early) == replace(write.record, importance=0.1)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"content": "text"},
+            {"document": Document({}, 0)},
+            {"vectors": unit_vectors(1)},
+            {"content": "text", "document": Document({}, 0)},
+            {"content": "\ud800", "document": Document({}, 0), "vectors": unit_vectors(1)},
+            {"content": "text", "document": Document({}, -1), "vectors": unit_vectors(1)},
+            {"content": "text", "document": Document({}, 0), "vectors": unit_vectors(1)[0]},
+            {"content": "text", "document": Document({}, 0), "vectors": unit_vectors(1, dimension=DIMENSION + 1)},
+            {"importance": math.nan},
+            {"type": "semantic"},
+            {"at": datetime(2026, 1, 1)},  # noqa: DTZ001 - the point
+        ],
+        ids=[
+            "content alone",
+            "document alone",
+            "vectors alone",
+            "no vectors",
+            "surrogate",
+            "length",
+            "one axis",
+            "dimension",
+            "NaN",
+            "a string for a type",
+            "naive time",
+        ],
+    )
+    async def test_a_malformed_change_is_refused(self, store: MemoryStore, fields: dict[str, Any]) -> None:
+        """It is an invalid request and changes nothing, epoch included."""
+        write = memory(ALICE, 1)
+        await store.add(ALICE, [write])
+        epoch = (await store.statistics(ALICE, [])).epoch
+        with pytest.raises(InvalidRequest):
+            await store.update(ALICE, write.record.id, MemoryChange(**({"at": START} | fields)))
+        assert await store.get(ALICE, write.record.id) == write.record
+        assert (await store.statistics(ALICE, [])).epoch == epoch
+
     async def test_update_moves_vector_and_stems(self, store: MemoryStore) -> None:
         """The memory is found by what it says now and no longer by what it said."""
         old = memory(ALICE, 1, stems={"old": 1, "both": 1}, rows=3)
         await store.add(ALICE, [old, memory(ALICE, 5, stems={"x": 1})])
         await store.candidates(query(ALICE))
-        new = memory(ALICE, 2, id=old.record.id, stems={"new": 4, "both": 1}, rows=2)
-        await store.update(ALICE, new)
+        new = memory(ALICE, 2, stems={"new": 4, "both": 1}, rows=2)
+        await store.update(ALICE, old.record.id, change(new))
         statistics = await store.statistics(ALICE, ["old", "new", "both", "x"])
         assert dict(statistics.frequency) == {"new": 1, "both": 1, "x": 1}
         assert statistics.length_sum == 6
@@ -225,26 +310,28 @@ class StoreContract:
         home = memory(HOME, 1)
         await store.add(HOME, [home])
         before = await store.statistics(ALICE, [])
-        assert await store.update(ALICE, memory(ALICE, 2)) is None
-        assert await store.update(WORK, memory(WORK, 3, id=home.record.id)) is None
-        assert await store.update(BOB, memory(BOB, 4, id=home.record.id)) is None
+        new = change(memory(ALICE, 2), importance=1.0)
+        assert await store.update(ALICE, "unknown", new) is None
+        assert await store.update(WORK, home.record.id, new) is None
+        assert await store.update(BOB, home.record.id, new) is None
         assert await store.statistics(ALICE, []) == before
         assert await store.count(BOB) == 0
         assert await store.get(ALICE, home.record.id) == home.record
 
     async def test_touch_counts_accesses_and_keeps_the_epoch(self, store: MemoryStore) -> None:
-        """Each call counts once for each memory."""
+        """An id counts as often as it stands in a call; unknown ones do not disturb the others."""
         write = memory(ALICE, 1)
         await store.add(ALICE, [write])
         epoch = (await store.statistics(ALICE, [])).epoch
         await store.touch(ALICE, [write.record.id], START)
-        await store.touch(ALICE, [write.record.id], START + timedelta(hours=1))
+        five = [write.record.id] * 5
+        await store.touch(ALICE, [*five, "unknown", *five], START + timedelta(hours=1))
         record = await store.get(ALICE, write.record.id)
-        assert record == replace(write.record, access_count=2, accessed_at=START + timedelta(hours=1))
+        assert record == replace(write.record, access_count=11, accessed_at=START + timedelta(hours=1))
         assert (await store.statistics(ALICE, [])).epoch == epoch
 
     async def test_touch_never_brings_a_memory_back(self, store: MemoryStore) -> None:
-        """A late touch of a forgotten memory leaves no ghost."""
+        """A late touch of a forgotten memory leaves no ghost (reference defect 9)."""
         write = memory(ALICE, 1)
         await store.add(ALICE, [write, memory(ALICE, 2)])
         await store.forget(ALICE, ids([write]))
@@ -291,7 +378,7 @@ class StoreContract:
         for _ in range(3):
             await store.add(ALICE, [memory(ALICE, 1), memory(ALICE, 2)])
             epochs.append((await store.statistics(ALICE, [])).epoch)
-            await store.update(ALICE, memory(ALICE, 1))
+            await store.update(ALICE, memory(ALICE, 1).record.id, change(memory(ALICE, 1)))
             epochs.append((await store.statistics(ALICE, [])).epoch)
             await store.forget(ALICE, ids([memory(ALICE, 1)]))
             epochs.append((await store.statistics(ALICE, [])).epoch)
@@ -605,7 +692,7 @@ class StoreContract:
         assert (await store.statistics(ALICE, [])).documents == 1
 
     async def test_a_cancelled_write_leaves_all_of_it_or_nothing(self, store: MemoryStore) -> None:
-        """Statistics and records agree afterwards, and the store works on."""
+        """Statistics and records agree afterwards, and the store works on (reference defect 8)."""
         tasks = [asyncio.ensure_future(store.add(ALICE, [memory(ALICE, seed)])) for seed in range(20)]
         await store.count(ALICE)
         for task in tasks:
@@ -642,7 +729,7 @@ class StoreContract:
             store.get(ALICE, "x"),
             store.contains(ALICE, ["x"]),
             store.list(ALICE),
-            store.update(ALICE, write),
+            store.update(ALICE, write.record.id, change(write)),
             store.forget(ALICE, ["x"]),
             store.forget_scope(ALICE),
             store.count(ALICE),

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from router_memory.backends.embedded import EmbeddedStore
-from router_memory.types import MemoryWrite, Scope, WriteStatus
-from tests.contract.samples import DIMENSION, FINGERPRINT, START, best_cosine, memory, query, unit_vectors
+from router_memory.types import MemoryChange, MemoryType, MemoryWrite, Scope, WriteStatus
+from tests.contract.samples import DIMENSION, FINGERPRINT, START, best_cosine, change, memory, query, unit_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -100,20 +101,43 @@ class StoreMachine(RuleBasedStateMachine):
         assert (self.epoch(scope.user_id) == before) == (WriteStatus.STORED not in expected)
         return multiple(*(write.record.id for write in batch))
 
-    @rule(name=seen, data=st.data(), scope=scopes)
-    def update(self, name: str, data: st.DataObject, scope: Scope) -> None:
+    @rule(
+        name=seen,
+        data=st.data(),
+        scope=scopes,
+        text=st.booleans(),
+        kind=st.none() | st.sampled_from(MemoryType),
+        importance=st.none() | st.floats(0, 1),
+    )
+    def update(
+        self,
+        name: str,
+        data: st.DataObject,
+        scope: Scope,
+        text: bool,
+        kind: MemoryType | None,
+        importance: float | None,
+    ) -> None:
         new = data.draw(writes(scope))
-        new = replace(new, record=replace(new.record, id=name, content="updated"))
-        result = self.run(self.store.update(scope, new))
+        made = MemoryChange(at=new.record.updated_at, type=kind, importance=importance)
+        if text:
+            made = change(new, type=kind, importance=importance)
+        result = self.run(self.store.update(scope, name, made))
         old = self.held(scope).get(name)
         if old is None:
             assert result is None
             return
         record = replace(
-            old.record, content="updated", importance=new.record.importance, updated_at=new.record.updated_at
+            old.record,
+            content=new.record.content if text else old.record.content,
+            type=old.record.type if kind is None else kind,
+            importance=old.record.importance if importance is None else importance,
+            updated_at=max(old.record.updated_at, new.record.updated_at),
         )
         assert result == record
-        self.model[scope.user_id][name] = MemoryWrite(record, new.document, new.vectors)
+        self.model[scope.user_id][name] = (
+            MemoryWrite(record, new.document, new.vectors) if text else replace(old, record=record)
+        )
 
     @rule(name=consumes(seen), scope=scopes)
     def forget(self, name: str, scope: Scope) -> None:
@@ -129,14 +153,14 @@ class StoreMachine(RuleBasedStateMachine):
         for name in gone:
             del self.model[scope.user_id][name]
 
-    @rule(name=seen, scope=scopes)
-    def touch(self, name: str, scope: Scope) -> None:
+    @rule(name=seen, scope=scopes, times=st.integers(1, 3))
+    def touch(self, name: str, scope: Scope, times: int) -> None:
         before = self.epoch(scope.user_id)
-        self.run(self.store.touch(scope, [name], START))
+        self.run(self.store.touch(scope, [name] * times, START))
         assert self.epoch(scope.user_id) == before
         old = self.held(scope).get(name)
         if old is not None:
-            record = replace(old.record, access_count=old.record.access_count + 1, accessed_at=START)
+            record = replace(old.record, access_count=old.record.access_count + times, accessed_at=START)
             self.model[scope.user_id][name] = replace(old, record=record)
 
     @rule()
@@ -217,3 +241,25 @@ TestUncachedStore = UncachedMachine.TestCase
 TestUncachedStore.settings = _SETTINGS
 TestPromotedStore = PromotedMachine.TestCase
 TestPromotedStore.settings = _SETTINGS
+
+
+class LongMachine(StoreMachine):
+    """Many more and longer sequences."""
+
+
+class LongUncachedMachine(UncachedMachine):
+    """The same."""
+
+
+class LongPromotedMachine(PromotedMachine):
+    """The same."""
+
+
+_LONG = settings(_SETTINGS, max_examples=60, stateful_step_count=80)
+
+TestStoreForLong = pytest.mark.full(LongMachine.TestCase)
+TestStoreForLong.settings = _LONG
+TestUncachedStoreForLong = pytest.mark.full(LongUncachedMachine.TestCase)
+TestUncachedStoreForLong.settings = _LONG
+TestPromotedStoreForLong = pytest.mark.full(LongPromotedMachine.TestCase)
+TestPromotedStoreForLong.settings = _LONG

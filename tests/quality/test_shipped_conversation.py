@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from bench.quality.__main__ import measure
+from bench.quality.__main__ import configuration, measure
+from router_memory import MemoryPlugin
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,3 +46,9 @@ def test_ranking_holds(figures: dict[str, Any], figure: str, floor: float) -> No
 def test_injection_holds(figures: dict[str, Any], figure: str, floor: float) -> None:
     """Paraphrased answers pass the default threshold sometimes, other users' memories and no answer at all rarely."""
     assert figures["injection"][figure] >= floor
+
+
+async def test_the_default_model_has_a_fitted_similarity_map(tmp_path: Path) -> None:
+    """Thresholds mean what they say with the configuration as shipped."""
+    async with MemoryPlugin.open(configuration(ROOT / "config/config.yaml", tmp_path), warm=False) as memory:
+        assert not any("similarity map" in warning for warning in memory.warnings)

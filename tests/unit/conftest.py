@@ -22,6 +22,10 @@ DECISIONS = [
         "plugins": [{"type": "memory", "configuration": {"retrieval_limit": 10, "similarity_threshold": 0.5}}],
     },
     {"name": "exact", "plugins": [{"type": "memory", "configuration": {"similarity_threshold": 1.0}}]},
+    {
+        "name": "on",
+        "plugins": [{"type": "memory", "configuration": {"enabled": True, "similarity_threshold": 0.5}}],
+    },
     {"name": "off", "plugins": [{"type": "memory", "configuration": {"enabled": False}}]},
     {"name": "read_only", "plugins": [{"type": "memory", "configuration": {"auto_store": False}}]},
 ]
@@ -47,7 +51,7 @@ def opened(tmp_path: Path, embedder: HashingEmbedder) -> Opener:
         }
         section.update(memory)
         source = {"global": {"stores": {"memory": section}}, "routing": {"decisions": DECISIONS}}
-        async with MemoryPlugin(Assembly(load_config(source), embedder)) as plugin:
+        async with MemoryPlugin(Assembly(load_config(source), lambda: embedder)) as plugin:
             yield plugin
 
     return open_

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from cachetools import LRUCache
@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from router_memory.backends.embedded.connection import Connections, transaction
 from router_memory.backends.embedded.hnsw import Graph, GraphFiles
 from router_memory.backends.embedded.owners import UserState, find_user
+from router_memory.backends.embedded.records import decode_vectors
 from router_memory.backends.embedded.translate import translating
 from router_memory.errors import BackendError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GraphBuilder", "is_due"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("router_memory.embedded")
 
 _CHUNK = 512
 _MOST_DEAD = 0.10
@@ -35,6 +36,15 @@ _LEAST_TAIL, _MOST_TAIL = 1_000, 5_000
 _TAIL_SHARE = 20
 _OPEN_GRAPHS = 256
 _RETRY_SECONDS = 60.0
+_MOST_RETRY_SECONDS = 3_600.0
+
+
+class _Failure(NamedTuple):
+    """The builds of a user's graph that failed one after the other."""
+
+    times: int
+    until: float
+    """Before this monotonic time there is no other attempt."""
 
 
 def _dead_share(state: UserState) -> float:
@@ -81,7 +91,7 @@ class GraphBuilder:
         self._dimension = dimension
         self._graphs: LRUCache[int, Graph] = LRUCache(_OPEN_GRAPHS)
         self._pending: dict[str, Future[None]] = {}
-        self._failed: dict[str, float] = {}
+        self._failed: dict[str, _Failure] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory-index")
@@ -103,7 +113,8 @@ class GraphBuilder:
         """Begins to bring the user's graph up to date, unless that is under way or has just failed."""
         digest = scope.user_digest
         with self._lock:
-            recently = time.monotonic() - self._failed.get(digest, -_RETRY_SECONDS) < _RETRY_SECONDS
+            failure = self._failed.get(digest)
+            recently = failure is not None and time.monotonic() < failure.until
             if digest in self._pending or recently or self._stop.is_set():
                 return
             self._pending[digest] = self._thread.submit(self._refresh, scope)
@@ -124,7 +135,8 @@ class GraphBuilder:
 
     def close(self) -> None:
         """Stops after the chunk under way; an unfinished graph is dropped."""
-        self._stop.set()
+        with self._lock:  # a request under way is either cancelled below or refused
+            self._stop.set()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._reader.close()
         self._graphs.clear()
@@ -132,15 +144,28 @@ class GraphBuilder:
     def _refresh(self, scope: Scope) -> None:
         digest = scope.user_digest
         try:
-            with translating("index"):
+            with translating("index", self._connections.path):
                 self._bring_up_to_date(scope, digest)
-            self._failed.pop(digest, None)
+            with self._lock:
+                self._failed.pop(digest, None)
         except BackendError as error:
-            self._failed[digest] = time.monotonic()
-            _log.warning("an HNSW index could not be built, searches stay exact: %s", error)
+            if self._fails_first(digest):
+                _log.warning("an HNSW index could not be built, searches stay exact: %s", error)
+        except Exception:  # noqa: BLE001 - on this thread nobody else would hear of it
+            if self._fails_first(digest):
+                _log.exception("an HNSW index could not be built, searches stay exact; this is a defect")
         finally:
             with self._lock:
                 self._pending.pop(digest, None)
+
+    def _fails_first(self, digest: str) -> bool:
+        """Puts the next attempt off, each time for longer. Whether the one before this had not failed."""
+        with self._lock:
+            before = self._failed.get(digest)
+            times = 1 if before is None else before.times + 1
+            pause = min(_MOST_RETRY_SECONDS, _RETRY_SECONDS * 2 ** min(times - 1, 10))
+            self._failed[digest] = _Failure(times, time.monotonic() + pause)
+        return before is None
 
     def _bring_up_to_date(self, scope: Scope, digest: str) -> None:
         state = find_user(self._reader, scope)
@@ -179,8 +204,8 @@ class GraphBuilder:
                 "ORDER BY number LIMIT ?",
                 (state.key, after, state.last_vector, _CHUNK),
             ).fetchall()
-        matrix = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(-1, self._dimension)
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), matrix.astype(np.float32, copy=False)
+        matrix = decode_vectors([row[1] for row in rows], self._dimension)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows)), matrix
 
     def _publication(
         self, digest: str, user: int, checksum: str, watermark: int, rows: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections import deque
@@ -20,25 +21,30 @@ __all__ = ["Connections", "connect", "transaction", "use_wal"]
 
 _T = TypeVar("_T")
 
+_log = logging.getLogger("router_memory.embedded")
+
 _CACHED_STATEMENTS = 256
 _PAGE_CACHE_KIB = 16_384
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
 _WAL_RETRY_SECONDS = 0.02
 
 
-def connect(path: Path, *, read_only: bool, busy_timeout_ms: int, synchronous: str = "full") -> sqlite3.Connection:
+def connect(
+    path: Path, *, read_only: bool, busy_timeout_ms: int, synchronous: str = "full", create: bool = False
+) -> sqlite3.Connection:
     """A connection in autocommit mode; transactions are framed by `transaction`.
 
     Args:
         path: The file.
-        read_only: Whether writing is refused; otherwise the file is created when missing.
+        read_only: Whether writing is refused.
         busy_timeout_ms: How long a statement waits for another connection's lock.
         synchronous: For the writer: ``full`` syncs the log on every commit, ``normal`` on checkpoints alone.
+        create: For the writer: whether the file is created when it is missing.
 
     Raises:
         sqlite3.Error: The file cannot be opened.
     """
-    mode = "ro" if read_only else "rwc"
+    mode = "ro" if read_only else "rwc" if create else "rw"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -88,18 +94,31 @@ def transaction(connection: sqlite3.Connection, begin: str = "BEGIN") -> Iterato
 class Connections:
     """One writing thread with its connection, and a few reading ones with theirs.
 
+    What looks something up has readers of its own, so it never waits for a search.
+
     A caller that is cancelled leaves its work to finish on the thread, so no transaction is cut off.
 
     Args:
+        path: The file, for errors.
         writer: The one connection that writes.
-        readers: Read-only ones; as many calls read at once.
+        readers: Read-only ones for `read`; as many look-ups run at once.
+        searchers: Read-only ones for `search`; as many searches run at once.
     """
 
-    def __init__(self, writer: sqlite3.Connection, readers: list[sqlite3.Connection]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: sqlite3.Connection,
+        readers: list[sqlite3.Connection],
+        searchers: list[sqlite3.Connection],
+    ) -> None:
+        self.path = path
         self.writer = writer
         self._readers = deque(readers)
+        self._searchers = deque(searchers)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="memory-write")
         self._reading = ThreadPoolExecutor(len(readers), thread_name_prefix="memory-read")
+        self._searching = ThreadPoolExecutor(len(searchers), thread_name_prefix="memory-search")
 
     async def write(
         self,
@@ -125,7 +144,7 @@ class Connections:
         """The same for a thread that has no event loop."""
 
         def run() -> _T:
-            with translating(operation):
+            with translating(operation, self.path):
                 with transaction(self.writer, "BEGIN IMMEDIATE"):
                     result = work(self.writer)
                 if after is not None:
@@ -135,25 +154,54 @@ class Connections:
         return self._writing.submit(run)
 
     async def read(self, operation: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """The result of `work` on a reading connection; `work` frames its own transactions."""
+        """The result of `work`, which is short, on a reading connection; `work` frames its own transactions."""
+        return await self._on(self._reading, self._readers, operation, work)
 
+    async def search(self, operation: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The same for work that may take long."""
+        return await self._on(self._searching, self._searchers, operation, work)
+
+    async def _on(
+        self,
+        threads: ThreadPoolExecutor,
+        connections: deque[sqlite3.Connection],
+        operation: str,
+        work: Callable[[sqlite3.Connection], _T],
+    ) -> _T:
         def run() -> _T:
-            connection = self._readers.popleft()
+            connection = connections.popleft()
             try:
-                with translating(operation):
+                with translating(operation, self.path):
                     return work(connection)
             finally:
-                self._readers.append(connection)
+                connections.append(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+        return await asyncio.get_running_loop().run_in_executor(threads, run)
 
     def close(self) -> None:
-        """Finishes what was begun, moves the log into the database file and closes every connection."""
+        """Finishes what was begun, moves the log into the database file if it can, and closes every connection."""
+        self._searching.shutdown(wait=True)
         self._reading.shutdown(wait=True)
         self._writing.shutdown(wait=True)
-        for reader in self._readers:
+        for reader in (*self._readers, *self._searchers):
             reader.close()
+        self._checkpoint()
+        self.writer.close()
+
+    def _checkpoint(self) -> None:
+        """Empties the write-ahead log without waiting for anybody.
+
+        Where that is impossible nothing is lost: the log stays and is read at the next open.
+        """
         try:
-            self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            self.writer.close()
+            self.writer.execute("PRAGMA busy_timeout = 0")
+            blocked = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            _log.warning(
+                "%s: the write-ahead log could not be emptied at close and is read at the next open: %s",
+                self.path,
+                error,
+            )
+            return
+        if blocked:
+            _log.info("%s: the write-ahead log was left to another connection at close", self.path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,9 +16,9 @@ from router_memory.backends.embedded.hnsw import GraphFiles
 from router_memory.backends.embedded.large import search_database
 from router_memory.backends.embedded.owners import UserState, find_project, find_user
 from router_memory.backends.embedded.postings import document_frequencies, records_holding
-from router_memory.backends.embedded.schema import Layout, page_size, prepare
+from router_memory.backends.embedded.schema import Layout, adopt, no_database, page_size, prepare
 from router_memory.backends.embedded.snapshots import Snapshots
-from router_memory.backends.embedded.translate import BACKEND, translating
+from router_memory.backends.embedded.translate import BACKEND, damaged, translating
 from router_memory.errors import BackendRejected
 from router_memory.types import CandidateQuery, CandidateSet, LexicalStatistics, Scope, StoreStats
 
@@ -28,15 +30,18 @@ __all__ = ["Engine"]
 
 _T = TypeVar("_T")
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("router_memory.embedded")
 
 _NOTHING = CandidateSet(epoch="", candidates=())
+_LOOKUPS = 2
+_CREATING = threading.Lock()
 
 
 class Engine:
     """Everything that exists only while the store is open. Its methods block; they run on the store's threads.
 
-    Args: as of `EmbeddedStore`.
+    Args: as of `EmbeddedStore`, but
+        layout: What the file is to hold; ``None`` for what an existing one does.
 
     Raises:
         IndexMismatch: The file was written with another dimension or embedder.
@@ -48,8 +53,7 @@ class Engine:
         self,
         path: Path,
         *,
-        dimension: int,
-        fingerprint: str,
+        layout: Layout | None,
         promote_at: int,
         cache_bytes: int,
         busy_timeout_ms: int,
@@ -57,22 +61,37 @@ class Engine:
         readers: int,
     ) -> None:
         self._path = path
-        self._layout = Layout(dimension, fingerprint)
-        self._snapshots = Snapshots(cache_bytes, dimension)
-        self._files = GraphFiles(path, dimension)
-        with translating("open"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with translating("open", path):
+            if layout is None and _is_missing(path):
+                raise no_database(path)
+            if layout is not None:
+                _create(path)
             opened: list[sqlite3.Connection] = []
             try:
-                writer = connect(path, read_only=False, busy_timeout_ms=busy_timeout_ms, synchronous=synchronous)
-                opened.append(writer)
-                self._begin(writer, busy_timeout_ms)
-                opened.extend(
-                    connect(path, read_only=True, busy_timeout_ms=busy_timeout_ms) for _ in range(readers + 1)
+                writer = connect(
+                    path,
+                    read_only=False,
+                    busy_timeout_ms=busy_timeout_ms,
+                    synchronous=synchronous,
+                    create=layout is not None,
                 )
-                self.connections = Connections(writer, opened[1:-1])
+                opened.append(writer)
+                self.layout = self._begin(writer, layout, busy_timeout_ms)
+                self._snapshots = Snapshots(cache_bytes, self.layout.dimension)
+                self._files = GraphFiles(path, self.layout.dimension)
+                opened.extend(
+                    connect(path, read_only=True, busy_timeout_ms=busy_timeout_ms)
+                    for _ in range(_LOOKUPS + readers + 1)
+                )
+                self.connections = Connections(path, writer, opened[1 : 1 + _LOOKUPS], opened[1 + _LOOKUPS : -1])
+                self._flights: dict[str, asyncio.Future[CandidateSet | None]] = {}
+                self._loads = asyncio.Semaphore(max(1, readers - 1))
                 self.builder = GraphBuilder(
-                    self.connections, opened[-1], self._files, promote_at=promote_at, dimension=dimension
+                    self.connections,
+                    opened[-1],
+                    self._files,
+                    promote_at=promote_at,
+                    dimension=self.layout.dimension,
                 )
                 self.builder.sweep(writer)
             except BaseException:
@@ -80,27 +99,31 @@ class Engine:
                     connection.close()
                 raise
 
-    def _begin(self, writer: sqlite3.Connection, busy_timeout_ms: int) -> None:
-        location = str(self._path)
-        if self._path.stat().st_size == 0:
-            writer.execute(f"PRAGMA page_size = {page_size(self._layout.dimension)}")
+    def _begin(self, writer: sqlite3.Connection, layout: Layout | None, busy_timeout_ms: int) -> Layout:
+        """Checks the file, or makes its tables, and turns on write-ahead logging. What the file holds."""
+        path = self._path
+        if layout is None:
+            layout = adopt(writer, path)  # before the file is touched in any way
+        elif path.stat().st_size == 0:
+            writer.execute(f"PRAGMA page_size = {page_size(layout.dimension)}")
         else:
-            prepare(writer, self._layout, location)  # before the file is touched in any way
+            prepare(writer, layout, path)  # likewise
         mode = use_wal(writer, busy_timeout_ms=busy_timeout_ms)
         if mode != "wal":
             raise BackendRejected(
-                f"{location} cannot use write-ahead logging (journal mode {mode})",
+                f"{path} cannot use write-ahead logging (journal mode {mode})",
                 backend=BACKEND,
                 operation="open",
                 hint="put the file on a local disk",
             )
-        prepare(writer, self._layout, location)
+        prepare(writer, layout, path)
+        return layout
 
     def close(self) -> None:
         """Stops the index work, finishes calls under way and closes the file."""
         self.builder.close()
         self._snapshots.drop()
-        with translating("close"):
+        with translating("close", self._path):
             self.connections.close()
 
     def statistics(self, connection: sqlite3.Connection, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
@@ -112,18 +135,53 @@ class Engine:
             frequency = document_frequencies(connection, state.key, stems)
         return LexicalStatistics(state.epoch, state.documents, state.length_sum, frequency)
 
-    def candidates(self, connection: sqlite3.Connection, query: CandidateQuery) -> CandidateSet:
-        """See `MemoryStore.candidates`."""
-        with self._snapshots.lock(query.scope.user_digest), transaction(connection):
+    async def candidates(self, query: CandidateQuery) -> CandidateSet:
+        """See `MemoryStore.candidates`.
+
+        A snapshot that takes long to make is made by one call at a time for each user, while the others of
+        that user wait without a reader. Of two readers or more one is always left to what takes no time.
+        """
+        digest = query.scope.user_digest
+        search = partial(self.connections.search, "candidates")
+        while (found := await search(partial(self._candidates, query=query, patient=False))) is None:
+            flight = self._flights.get(digest)
+            if flight is not None:
+                await asyncio.wait([flight])
+                continue
+            flight = self._flights[digest] = asyncio.ensure_future(self._patiently(query))
+            flight.add_done_callback(partial(self._landed, digest))
+            found = await asyncio.shield(flight)  # who is cancelled leaves it to those that wait
+            if found is not None:
+                break
+        return found
+
+    async def _patiently(self, query: CandidateQuery) -> CandidateSet | None:
+        async with self._loads:
+            return await self.connections.search("candidates", partial(self._candidates, query=query, patient=True))
+
+    def _landed(self, digest: str, flight: asyncio.Future[CandidateSet | None]) -> None:
+        del self._flights[digest]
+        if not flight.cancelled():
+            flight.exception()  # whoever asked for it may be gone
+
+    def _candidates(
+        self, connection: sqlite3.Connection, query: CandidateQuery, *, patient: bool
+    ) -> CandidateSet | None:
+        """The candidates; ``None`` when the user's snapshot must be made first, and this call is not to do it."""
+        with self._snapshots.claim(query.scope.user_digest) as alone, transaction(connection):
             state = find_user(connection, query.scope)
             if state is None:
                 return _NOTHING
-            large = self._is_large(state)
-            if not large:
-                snapshot = self._snapshots.current(connection, state)
+            snapshot = None
+            if not self._is_large(state):
+                snapshot = self._snapshots.current(connection, state, alone=alone, patient=patient)
+                if snapshot is None:
+                    return None
                 project = find_project(connection, query.scope, state.key)
                 holding = records_holding(connection, state.key, query.stems)
-        return self._large(connection, query) if large else search_snapshot(snapshot, query, project, holding)
+        if snapshot is None:
+            return self._large(connection, query)
+        return search_snapshot(snapshot, query, project, holding)
 
     def _is_large(self, state: UserState) -> bool:
         return state.documents > self.builder.promote_at or not self._snapshots.fits(state)
@@ -149,11 +207,14 @@ class Engine:
                 self.builder.forget(scope)
             elif state.documents > self.builder.promote_at and is_due(state):
                 self.builder.request(scope)
-        except (sqlite3.Error, OSError) as error:
-            _log.warning("an HNSW index was not seen to after a write: %s", error)
+        except Exception:  # noqa: BLE001 - the write is committed whatever happens here
+            _log.exception("an HNSW index was not seen to after a write")
 
     def stats(self, connection: sqlite3.Connection) -> StoreStats:
-        """See `MemoryStore.stats`."""
+        """See `MemoryStore.stats`. Reads the whole file to see whether it is damaged."""
+        finding = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if finding != "ok":
+            raise damaged(self._path, "stats", " ".join(finding.split()))
         with transaction(connection):
             users, memories, vectors, graphs = connection.execute(
                 "SELECT count(*), coalesce(sum(documents), 0), coalesce(sum(vectors), 0), count(index_checksum) "
@@ -169,9 +230,10 @@ class Engine:
             memories=memories,
             users=users,
             bytes=database + log + index,
-            fingerprint=self._layout.fingerprint,
-            dimension=self._layout.dimension,
+            fingerprint=self.layout.fingerprint,
+            dimension=self.layout.dimension,
             details={
+                "check": finding,
                 "sqlite": sqlite3.sqlite_version,
                 "vectors": vectors,
                 "pages": pages,
@@ -188,3 +250,20 @@ class Engine:
     def _log_bytes(self) -> int:
         log = self._path.with_name(self._path.name + "-wal")
         return log.stat().st_size if log.exists() else 0
+
+
+def _create(path: Path) -> None:
+    """Makes the folder and the file if they are missing, for the owner alone; SQLite's other files take after it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _CREATING:  # closing a file drops the locks that this process has on it: nobody may have opened it yet
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            return
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except (FileNotFoundError, NotADirectoryError):
+        return True

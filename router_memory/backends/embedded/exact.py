@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_memory.backends.embedded.records import check_owner
+from router_memory.backends.embedded.translate import Damaged
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def _lexical(
     cosines: NDArray[np.float32] | None,
 ) -> _Indices:
     found: _Indices = np.searchsorted(snapshot.numbers, holding)
+    if not np.array_equal(snapshot.numbers.take(found, mode="clip"), holding):
+        raise Damaged("a stem is held by a memory that is not there")
     if mask is not None:
         found = found[mask[found]]
     limit = query.lexical_limit

@@ -110,7 +110,7 @@ class GraphFiles:
         Raises:
             OSError: The disk is full or cannot be written.
         """
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         draft = self.folder / f"{digest}-{secrets.token_hex(8)}.tmp"
         try:
             graph.save(draft)

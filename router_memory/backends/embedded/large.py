@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from router_memory.backends.embedded.owners import UserState, find_project
 from router_memory.backends.embedded.postings import records_holding
 from router_memory.backends.embedded.reads import owned, tally, type_names
-from router_memory.backends.embedded.records import MemoryRow, decode_document
+from router_memory.backends.embedded.records import MemoryRow, decode_document, decode_vectors
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _scan(search: _Search, vector: NDArray[np.float32], *, after: int) -> list[i
     owners: list[_Integers] = [np.empty(0, np.int64)]
     scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
     while rows := cursor.fetchmany(_FETCH):
-        matrix = np.frombuffer(b"".join(row[2] for row in rows), "<f4").reshape(len(rows), -1)
+        matrix = decode_vectors([row[2] for row in rows], len(vector))
         scores.append(matrix @ vector)
         owners.append(np.fromiter((row[1] for row in rows), np.int64, len(rows)))
     return _top_owners(np.concatenate(owners), np.concatenate(scores), search.query.dense_limit)
@@ -173,7 +173,7 @@ def _cosines(search: _Search, numbers: Iterable[int]) -> dict[int, float]:
     cursor = search.connection.execute(_VECTORS, (search.state.key, json.dumps(sorted(numbers))))
     cosines: dict[int, float] = {}
     while rows := cursor.fetchmany(_FETCH):
-        matrix = np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(len(rows), -1)
+        matrix = decode_vectors([row[1] for row in rows], len(vector))
         scores = np.clip(matrix @ vector, -1.0, 1.0).tolist()
         for (record, _), score in zip(rows, scores, strict=True):
             cosines[record] = max(score, cosines.get(record, -1.0))

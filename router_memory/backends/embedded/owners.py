@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
-from router_memory.backends.embedded.translate import BACKEND
-from router_memory.errors import BackendRejected
+from router_memory.backends.embedded.translate import Misfiled
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,7 +44,7 @@ def find_user(connection: sqlite3.Connection, scope: Scope) -> UserState | None:
     """The user's state, ``None`` when there are no memories.
 
     Raises:
-        BackendRejected: The row found under the digest is another user's.
+        Misfiled: The row found under the digest is another user's.
     """
     row = connection.execute(
         "SELECT key, user_id, epoch, documents, length_sum, vectors, last_record, last_vector, rewrites, "
@@ -56,7 +55,7 @@ def find_user(connection: sqlite3.Connection, scope: Scope) -> UserState | None:
         return None
     state = UserState._make(row)
     if state.user_id != scope.user_id:
-        raise BackendRejected("the file holds another user under this user's digest", backend=BACKEND, operation="read")
+        raise Misfiled("another user was found under this user's digest")
     return state
 
 

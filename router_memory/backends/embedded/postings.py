@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["add_postings", "document_frequencies", "records_holding", "remove_postings"]
+__all__ = ["add_postings", "document_frequencies", "purge_postings", "records_holding", "remove_postings"]
 
 
 def document_frequencies(connection: sqlite3.Connection, user: int, stems: Sequence[str]) -> Mapping[str, int]:
@@ -60,4 +60,18 @@ def remove_postings(connection: sqlite3.Connection, user: int, documents: Iterab
     )
     connection.executemany(
         "DELETE FROM stems WHERE user = ? AND stem = ? AND documents <= 0", [(user, stem) for stem in counts]
+    )
+
+
+def purge_postings(connection: sqlite3.Connection, user: int, numbers: Sequence[int]) -> None:
+    """Takes records out whose stems nobody knows any more, and counts all of the user's stems anew."""
+    connection.execute(
+        "DELETE FROM postings WHERE user = ? AND record IN (SELECT value FROM json_each(?))",
+        (user, json.dumps(numbers)),
+    )
+    connection.execute("DELETE FROM stems WHERE user = ?", (user,))
+    connection.execute(
+        "INSERT INTO stems (user, stem, documents) "
+        "SELECT user, stem, count(*) FROM postings WHERE user = ? GROUP BY user, stem",
+        (user,),
     )

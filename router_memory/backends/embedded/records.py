@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from router_memory.backends.embedded.translate import BACKEND
-from router_memory.errors import BackendRejected
+import numpy as np
+
+from router_memory.backends.embedded.translate import Damaged, Misfiled
 from router_memory.types import Document, MemoryRecord, MemoryType, MemoryWrite, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "MemoryRow",
     "check_owner",
     "decode_document",
     "decode_record",
+    "decode_stems",
+    "decode_vectors",
     "encode_document",
     "from_microseconds",
     "record_values",
@@ -67,13 +75,58 @@ def encode_document(document: Document) -> str:
     return json.dumps(dict(document.stems), ensure_ascii=False, separators=(",", ":"))
 
 
+def decode_stems(document: str | bytes) -> dict[str, int]:
+    """Stem -> frequency, from the column ``document``.
+
+    Raises:
+        Damaged: It is something else.
+    """
+    try:
+        stems = json.loads(document)
+    except (ValueError, TypeError, RecursionError):
+        raise Damaged("the stems of a memory cannot be read") from None
+    if not isinstance(stems, dict) or not all(type(frequency) is int for frequency in stems.values()):
+        raise Damaged("the stems of a memory cannot be read")
+    return stems
+
+
 def decode_document(row: MemoryRow) -> Document:
-    """The lexical side of a row."""
-    return Document(json.loads(row.document), row.length)
+    """The lexical side of a row.
+
+    Raises:
+        Damaged: It cannot be read.
+    """
+    return Document(decode_stems(row.document), row.length)
+
+
+def decode_vectors(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float32]:
+    """The vectors of rows: float32 of shape (rows, dimension), maybe not writable.
+
+    Raises:
+        Damaged: One is not of that dimension.
+    """
+    try:
+        lengths, joined = set(map(len, blobs)), b"".join(blobs)
+    except TypeError:
+        raise Damaged("a vector is something else") from None
+    if not lengths <= {4 * dimension}:
+        raise Damaged("a vector has the wrong length")
+    return np.frombuffer(joined, "<f4").reshape(len(blobs), dimension).astype(np.float32, copy=False)
 
 
 def decode_record(row: MemoryRow, scope: Scope) -> MemoryRecord:
-    """The record of a row. `scope` is its owner: the user and the row's own project."""
+    """The record of a row. `scope` is its owner: the user and the row's own project.
+
+    Raises:
+        Damaged: It cannot be read.
+    """
+    try:
+        return _record(row, scope)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise Damaged("a column of a memory cannot be read") from None
+
+
+def _record(row: MemoryRow, scope: Scope) -> MemoryRecord:
     return MemoryRecord(
         id=row.id,
         scope=scope,
@@ -96,16 +149,11 @@ def check_owner(record: MemoryRecord, scope: Scope) -> MemoryRecord:
     """The record itself when it is in the scope: the last check before it leaves the store.
 
     Raises:
-        BackendRejected: The query that found it let another scope's row through, or the file was tampered with.
+        Misfiled: The query that found it let another scope's row through, or the file was tampered with.
     """
     owner = record.scope
     if owner.user_id != scope.user_id or (scope.project is not None and owner.project != scope.project):
-        raise BackendRejected(
-            "a row of another scope was found and held back",
-            backend=BACKEND,
-            operation="read",
-            hint="the file is damaged or this is a defect: please report it",
-        )
+        raise Misfiled("a row of another scope was found and held back")
     return record
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from router_memory.backends.embedded.connection import transaction
-from router_memory.backends.embedded.translate import BACKEND
+from router_memory.backends.embedded.translate import BACKEND, damaged
 from router_memory.errors import BackendRejected, IndexMismatch
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Layout", "page_size", "prepare"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Layout", "adopt", "no_database", "page_size", "prepare"]
 
 APPLICATION_ID = 0x524D454D
 """``RMEM``, in the header of every file of ours."""
@@ -119,7 +120,7 @@ def page_size(dimension: int) -> int:
     return min(65_536, max(8_192, 1 << (needed - 1).bit_length()))
 
 
-def prepare(connection: sqlite3.Connection, layout: Layout, location: str) -> None:
+def prepare(connection: sqlite3.Connection, layout: Layout, path: Path) -> None:
     """Checks the file, and makes the tables when it is empty. Changes nothing in a file that does not fit.
 
     Raises:
@@ -127,12 +128,37 @@ def prepare(connection: sqlite3.Connection, layout: Layout, location: str) -> No
         BackendRejected: It is another application's or of another schema.
     """
     if not _is_empty(connection):
-        _check(connection, layout, location)
+        _check(connection, layout, path)
         return
     with transaction(connection, "BEGIN IMMEDIATE"):
         if _is_empty(connection):  # another process may have been first
             _create(connection, layout)
-    _check(connection, layout, location)
+    _check(connection, layout, path)
+
+
+def adopt(connection: sqlite3.Connection, path: Path) -> Layout:
+    """The layout of a file that is there. Changes nothing.
+
+    Raises:
+        BackendRejected: It is empty, another application's, of another schema, or does not say what it holds.
+    """
+    if _is_empty(connection):
+        raise no_database(path)
+    meta = _identified(connection, path)
+    if not meta.get("dimension", "").isdecimal() or "fingerprint" not in meta:
+        raise damaged(path, "open", "it does not say which vectors it holds")
+    _compare("metric", _METRIC, meta.get("metric", ""), path)
+    return Layout(int(meta["dimension"]), meta["fingerprint"])
+
+
+def no_database(path: Path) -> BackendRejected:
+    """The error of a store that creates nothing where there is nothing."""
+    return BackendRejected(
+        f"there is no database at {path}",
+        backend=BACKEND,
+        operation="open",
+        hint="it is made by the first memory that is stored; nothing was created",
+    )
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
@@ -156,10 +182,11 @@ def _create(connection: sqlite3.Connection, layout: Layout) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _check(connection: sqlite3.Connection, layout: Layout, location: str) -> None:
+def _identified(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """What the file says about itself, once it is sure to be one of ours."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise BackendRejected(
-            f"{location} is an SQLite database of another application",
+            f"{path} is an SQLite database of another application",
             backend=BACKEND,
             operation="open",
             hint="configure another path; nothing was changed",
@@ -167,22 +194,26 @@ def _check(connection: sqlite3.Connection, layout: Layout, location: str) -> Non
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
         raise BackendRejected(
-            f"{location} has schema {version}, this version reads {SCHEMA_VERSION}",
+            f"{path} has schema {version}, this version reads {SCHEMA_VERSION}",
             backend=BACKEND,
             operation="open",
             hint="install the router-memory that wrote it, or configure another path; nothing was changed",
         )
-    meta = dict(connection.execute("SELECT key, value FROM meta"))
-    _compare("dimension", str(layout.dimension), meta.get("dimension", ""), location)
-    _compare("embedder", layout.fingerprint, meta.get("fingerprint", ""), location)
-    _compare("metric", _METRIC, meta.get("metric", ""), location)
+    return dict(connection.execute("SELECT key, value FROM meta"))
 
 
-def _compare(what: str, expected: str, found: str, location: str) -> None:
+def _check(connection: sqlite3.Connection, layout: Layout, path: Path) -> None:
+    meta = _identified(connection, path)
+    _compare("dimension", str(layout.dimension), meta.get("dimension", ""), path)
+    _compare("embedder", layout.fingerprint, meta.get("fingerprint", ""), path)
+    _compare("metric", _METRIC, meta.get("metric", ""), path)
+
+
+def _compare(what: str, expected: str, found: str, path: Path) -> None:
     if expected == found:
         return
     raise IndexMismatch(
-        f"{location} was written with {what} {found!r}, the configuration asks for {expected!r}",
+        f"{path} was written with {what} {found!r}, the configuration asks for {expected!r}",
         backend=BACKEND,
         operation="open",
         expected=expected,

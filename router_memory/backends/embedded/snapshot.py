@@ -1,16 +1,19 @@
 """A user's memories in memory, as of one epoch, and how they are searched exactly.
 
 A snapshot never changes once it is published: readers share it without a lock. Appends make a
-new one that shares the rows and, where its spare room suffices, the matrix of the old one.
+new one that shares the rows and, where its spare room suffices, the matrix of the old one; after
+other changes the new one takes over what did not change.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from router_memory.backends.embedded.records import MemoryRow, decode_document, decode_record
+from router_memory.backends.embedded.records import MemoryRow, decode_document, decode_record, decode_vectors
+from router_memory.backends.embedded.translate import Damaged
 from router_memory.types import Document, MemoryRecord, Scope
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from router_memory.backends.embedded.owners import UserState
 
 __all__ = ["Snapshot", "estimate_bytes", "load"]
+
+_Memory = tuple[MemoryRecord, Document]
 
 _BYTES_PER_MEMORY = 4_096
 """A decoded memory of a few sentences with its row, measured at 15 stems and 200 characters."""
@@ -37,12 +42,12 @@ class _Rows:
 
     def __init__(self) -> None:
         self.rows: list[MemoryRow] = []
-        self.memories: list[tuple[MemoryRecord, Document] | None] = []
+        self.memories: list[_Memory | None] = []
         self.scopes: dict[str | None, Scope] = {}
 
-    def append(self, rows: Sequence[MemoryRow]) -> None:
+    def append(self, rows: Sequence[MemoryRow], memories: Sequence[_Memory | None] = ()) -> None:
         self.rows.extend(rows)
-        self.memories.extend([None] * len(rows))
+        self.memories.extend(memories or [None] * len(rows))
 
 
 class _Columns(NamedTuple):
@@ -99,12 +104,12 @@ class Snapshot:
             mask = wanted if mask is None else mask & wanted
         return mask
 
-    def memories(self, indices: Iterable[int]) -> list[tuple[MemoryRecord, Document]]:
+    def memories(self, indices: Iterable[int]) -> list[_Memory]:
         """The memories at the indices with their stems, each decoded once."""
         known = self._rows.memories
         return [known[index] or self._decode(index) for index in indices]
 
-    def _decode(self, index: int) -> tuple[MemoryRecord, Document]:
+    def _decode(self, index: int) -> _Memory:
         row, scopes = self._rows.rows[index], self._rows.scopes
         scope = scopes.get(row.project_id)
         if scope is None:
@@ -117,17 +122,53 @@ class Snapshot:
 
         One thread at a time may extend the snapshots of a user: they share what they have in common.
         """
-        rows = _read_rows(connection, state.key, after=self.state.last_record)
+        rows = _read_rows(connection, state.key, self.state.last_record)
         matrix, owners = _read_vectors(connection, state.key, self.state.last_vector, self.matrix.shape[1])
         used, buffer = self.state.vectors, self._buffer
+        new = _columns(rows, owners, used)
+        columns = _Columns(*(np.concatenate(pair) for pair in zip(self._columns, new, strict=True)))
+        _check(state, columns, used + len(matrix))
         if len(buffer) < state.vectors:
             buffer = np.empty((int(state.vectors * _SPARE) + 1, self.matrix.shape[1]), np.float32)
             buffer[:used] = self.matrix
         buffer[used : state.vectors] = matrix
-        self._rows.append(rows)
-        new = _columns(rows, owners, used)
-        columns = _Columns(*(np.concatenate(pair) for pair in zip(self._columns, new, strict=True)))
+        self._rows.append(rows)  # last: what it shares must not hold what no snapshot knows
         return Snapshot(state, self._rows, columns, buffer)
+
+    def rewritten(self, connection: sqlite3.Connection, state: UserState) -> Snapshot:
+        """The snapshot of `state` whatever was done since this one: what is new or not the same is read."""
+        same, changed = self._compared(connection, state.key)
+        matrix, owners = _read_vectors(connection, state.key, self.state.last_vector, self.matrix.shape[1])
+        changed |= same & set(owners.tolist())
+        fresh = {row.number: row for row in _read_rows(connection, state.key, self.state.last_record, changed)}
+        rows = _Rows()
+        for row, known in zip(self._rows.rows[: len(self)], self._rows.memories, strict=False):
+            if row.number in fresh:
+                rows.append([fresh.pop(row.number)])
+            elif row.number in same:
+                rows.append([row], [known])
+        rows.append(list(fresh.values()))
+        held = np.repeat(self.numbers, self.parts)
+        kept = np.isin(held, list(same | changed)) & ~np.isin(held, owners)
+        if len(matrix) or not kept.all():
+            matrix, owners = np.concatenate([self.matrix[kept], matrix]), np.concatenate([held[kept], owners])
+        else:
+            matrix, owners = self.matrix, held
+        if np.any(owners[1:] < owners[:-1]):  # an update gave a memory new vectors, behind those of later ones
+            order = np.argsort(owners, kind="stable")
+            matrix, owners = matrix[order], owners[order]
+        columns = _columns(rows.rows, owners, 0)
+        _check(state, columns, len(matrix))
+        return Snapshot(state, rows, columns, matrix)
+
+    def _compared(self, connection: sqlite3.Connection, user: int) -> tuple[set[int], set[int]]:
+        """The numbers of memories that are as they were but for text and vectors, and of those that are not."""
+        stored = connection.execute(
+            "SELECT number, type, importance, updated_at FROM records WHERE user = ? AND number <= ?",
+            (user, self.state.last_record),
+        ).fetchall()
+        known = {(row.number, row.type, row.importance, row.updated_at) for row in self._rows.rows[: len(self)]}
+        return {row[0] for row in stored if row in known}, {row[0] for row in stored if row not in known}
 
 
 def estimate_bytes(state: UserState, dimension: int) -> int:
@@ -137,18 +178,28 @@ def estimate_bytes(state: UserState, dimension: int) -> int:
 
 def load(connection: sqlite3.Connection, state: UserState, dimension: int) -> Snapshot:
     """Reads all memories of a user, inside the transaction that read `state`."""
-    rows = _Rows()
-    rows.append(_read_rows(connection, state.key, after=0))
-    matrix, owners = _read_vectors(connection, state.key, 0, dimension)
-    if np.any(owners[1:] < owners[:-1]):  # an update gave a memory new vectors, behind those of later ones
-        order = np.argsort(owners, kind="stable")
-        matrix, owners = matrix[order], owners[order]
-    return Snapshot(state, rows, _columns(rows.rows, owners, 0), matrix)
+    nothing = state._replace(documents=0, vectors=0, last_record=0, last_vector=0)
+    none = np.empty(0, np.int64)
+    empty = Snapshot(nothing, _Rows(), _columns([], none, 0), np.empty((0, dimension), np.float32))
+    return empty.rewritten(connection, state)
 
 
-def _read_rows(connection: sqlite3.Connection, user: int, *, after: int) -> list[MemoryRow]:
-    found = connection.execute("SELECT * FROM memories WHERE user = ? AND number > ? ORDER BY number", (user, after))
-    return [MemoryRow._make(row) for row in found.fetchall()]
+def _read_rows(connection: sqlite3.Connection, user: int, after: int, others: Iterable[int] = ()) -> list[MemoryRow]:
+    """The rows with a number past `after`, and before them `others`."""
+    found = connection.execute(
+        "SELECT m.* FROM json_each(?) q CROSS JOIN memories m ON m.user = ? AND m.number = q.value",
+        (json.dumps(sorted(others)), user),
+    ).fetchall()
+    found += connection.execute("SELECT * FROM memories WHERE user = ? AND number > ? ORDER BY number", (user, after))
+    return [MemoryRow._make(row) for row in found]
+
+
+def _check(state: UserState, columns: _Columns, vectors: int) -> None:
+    """Raises `Damaged` unless every memory has its vectors."""
+    ends = np.cumsum(columns.vectors)
+    whole = len(ends) == state.documents and vectors == state.vectors == (ends[-1] if len(ends) else 0)
+    if not whole or np.any(columns.vectors < 1) or np.any(columns.starts != ends - columns.vectors):
+        raise Damaged("memories and vectors do not belong together")
 
 
 def _read_vectors(
@@ -158,8 +209,8 @@ def _read_vectors(
     found = connection.execute(
         "SELECT vector, record FROM vectors WHERE user = ? AND number > ? ORDER BY number", (user, after)
     ).fetchall()
-    matrix = np.frombuffer(b"".join(row[0] for row in found), "<f4").reshape(-1, dimension)
-    return matrix.astype(np.float32, copy=False), np.fromiter((row[1] for row in found), np.int64, len(found))
+    matrix = decode_vectors([row[0] for row in found], dimension)
+    return matrix, np.fromiter((row[1] for row in found), np.int64, len(found))
 
 
 def _columns(rows: Sequence[MemoryRow], owners: NDArray[np.int64], offset: int) -> _Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
@@ -11,20 +12,23 @@ from router_memory.backends.embedded.snapshot import Snapshot, estimate_bytes, l
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
     from router_memory.backends.embedded.owners import UserState
 
 __all__ = ["Snapshots"]
 
-_STRIPES = 64
+_AT_ONCE = 1_000
+"""Reading up to as many vectors takes no longer than a search."""
 
 
 class Snapshots:
     """The snapshots used last, up to a number of bytes over all users.
 
     Every search hands in the user's state as the file has it now. A snapshot of another epoch is
-    extended when memories were only added since, and read anew otherwise; so the writes of another
-    process are seen at once, and an access count, which changes no epoch, may lag in what is returned.
+    extended when memories were only added since, and otherwise reads what did change; so the writes of
+    another process are seen at once, and an access count, which changes no epoch, may lag in what is
+    returned.
 
     Args:
         cache_bytes: Most bytes held.
@@ -35,7 +39,7 @@ class Snapshots:
         self._dimension = dimension
         self._cache: LRUCache[int, Snapshot] = LRUCache(cache_bytes, getsizeof=self._size)
         self._mutex = threading.Lock()
-        self._stripes = [threading.Lock() for _ in range(_STRIPES)]
+        self._claimed: set[str] = set()
 
     @property
     def bytes(self) -> int:
@@ -45,29 +49,64 @@ class Snapshots:
     def _size(self, snapshot: Snapshot) -> int:
         return estimate_bytes(snapshot.state, self._dimension)
 
-    def lock(self, digest: str) -> threading.Lock:
-        """To be held from before the transaction that reads a user's state until after `current`."""
-        return self._stripes[int(digest[:4], 16) % _STRIPES]
+    @contextmanager
+    def claim(self, digest: str) -> Iterator[bool]:
+        """Whether the caller alone may bring the user's snapshot up to date. Waits for nobody.
+
+        To be held from before the transaction that reads the user's state until after `current`: a state
+        older than the snapshot's cannot bring it up to date.
+        """
+        with self._mutex:
+            alone = digest not in self._claimed
+            self._claimed.add(digest)
+        try:
+            yield alone
+        finally:
+            if alone:
+                with self._mutex:
+                    self._claimed.discard(digest)
 
     def fits(self, state: UserState) -> bool:
         """Whether a snapshot of the user could be held at all."""
         return estimate_bytes(state, self._dimension) <= self._cache.maxsize
 
-    def current(self, connection: sqlite3.Connection, state: UserState) -> Snapshot:
-        """The snapshot of `state`, inside the transaction that read it and under the user's `lock`."""
-        with self._mutex:
-            held = self._cache.get(state.key)
+    def current(
+        self, connection: sqlite3.Connection, state: UserState, *, alone: bool, patient: bool
+    ) -> Snapshot | None:
+        """The snapshot of `state`, inside the transaction that read it.
+
+        Args:
+            connection: Inside that transaction.
+            state: The user.
+            alone: What `claim` gave.
+            patient: Whether the caller waits for a snapshot that takes long to make.
+
+        Returns:
+            ``None`` when it would have to be made and may not.
+        """
+        held = self._held(state)
         if held is not None and held.state.epoch == state.epoch:
             return held
-        if held is not None and held.state.rewrites == state.rewrites:
+        appended = held is not None and held.state.rewrites == state.rewrites
+        work = state.vectors - held.state.vectors if held is not None and appended else state.vectors
+        if not alone or not (patient or work <= _AT_ONCE):
+            return None
+        if held is None:
+            fresh = load(connection, state, self._dimension)
+        elif appended:
             fresh = held.extended(connection, state)
         else:
-            fresh = load(connection, state, self._dimension)
+            fresh = held.rewritten(connection, state)
         with self._mutex:
             self._cache.pop(state.key, None)
             if self._size(fresh) <= self._cache.maxsize:
                 self._cache[state.key] = fresh
         return fresh
+
+    def _held(self, state: UserState) -> Snapshot | None:
+        with self._mutex:
+            held: Snapshot | None = self._cache.get(state.key)
+        return held
 
     def drop(self) -> None:
         """Frees them all."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from router_memory.backends.embedded import reads
 from router_memory.backends.embedded import writes as changes
 from router_memory.backends.embedded.engine import Engine
+from router_memory.backends.embedded.schema import Layout
 from router_memory.backends.embedded.translate import BACKEND
 from router_memory.backends.embedded.validate import (
+    check_change,
     check_ids,
     check_limit,
     check_moment,
@@ -27,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from router_memory.backends.embedded.records import MemoryRow
     from router_memory.types import (
         CandidateQuery,
         CandidateSet,
         LexicalStatistics,
+        MemoryChange,
         MemoryRecord,
         MemoryType,
         MemoryWrite,
@@ -61,7 +63,9 @@ class EmbeddedStore:
     Args:
         path: The file; it and its directories are created when missing. On a local disk.
         dimension: Of the vectors.
-        fingerprint: Of the embedder; a file written with another one is refused.
+        fingerprint: Of the embedder; a file written with another one is refused. Without fingerprint and
+            dimension the store takes what an existing file says and creates none, so that operators can list,
+            forget and count without the model.
         promote_at: Users with more memories than this are searched through an HNSW graph.
         cache_bytes: Most memory that snapshots of users take, roughly.
         busy_timeout_ms: How long a write waits for another process's.
@@ -70,15 +74,15 @@ class EmbeddedStore:
         readers: How many searches run at once.
 
     Raises:
-        InvalidRequest: An argument is outside its range.
+        InvalidRequest: An argument is outside its range, or only one of dimension and fingerprint is given.
     """
 
     def __init__(
         self,
         path: str | Path,
         *,
-        dimension: int,
-        fingerprint: str,
+        dimension: int | None = None,
+        fingerprint: str | None = None,
         promote_at: int = 20_000,
         cache_bytes: int = _DEFAULT_CACHE_BYTES,
         busy_timeout_ms: int = 5000,
@@ -87,7 +91,7 @@ class EmbeddedStore:
     ) -> None:
         if str(path) in {"", ":memory:"}:
             raise InvalidRequest("the embedded store needs the path of a file", field="path")
-        check_limit(dimension, "dimension")
+        layout = _layout(dimension, fingerprint)
         check_limit(readers, "readers")
         for field, value in (
             ("promote_at", promote_at),
@@ -98,12 +102,12 @@ class EmbeddedStore:
                 raise InvalidRequest(f"{field} must not be negative", field=field)
         if synchronous not in _SYNCHRONOUS:
             raise InvalidRequest(f"synchronous must be one of {', '.join(_SYNCHRONOUS)}", field="synchronous")
+        self._path = Path(path)
         self._dimension = dimension
         self._open_engine = partial(
             Engine,
-            Path(path),
-            dimension=dimension,
-            fingerprint=fingerprint,
+            self._path,
+            layout=layout,
             promote_at=promote_at,
             cache_bytes=cache_bytes,
             busy_timeout_ms=busy_timeout_ms,
@@ -120,7 +124,11 @@ class EmbeddedStore:
         return BACKEND
 
     async def open(self) -> None:
-        """See `MemoryStore.open`. Idempotent; one that failed may be tried again."""
+        """See `MemoryStore.open`. Idempotent; one that failed may be tried again.
+
+        Raises:
+            BackendRejected: Also when there is no database and the store was given no dimension to make one for.
+        """
         async with self._opening:
             if self._closing is not None:
                 raise self._unusable("open", "closed")
@@ -134,7 +142,10 @@ class EmbeddedStore:
                 raise
 
     async def close(self) -> None:
-        """See `MemoryStore.close`. Waits for what is under way and empties the write-ahead log."""
+        """See `MemoryStore.close`. Waits for what is under way and empties the write-ahead log.
+
+        A log that cannot be emptied (full disk, another process) is left for the next open to read.
+        """
         async with self._opening:
             if self._closing is None:
                 engine, loop = self._engine, asyncio.get_running_loop()
@@ -149,13 +160,13 @@ class EmbeddedStore:
 
     async def candidates(self, query: CandidateQuery) -> CandidateSet:
         """See `MemoryStore.candidates`."""
-        check_query(query, self._dimension)
-        return await self._read("candidates", partial(self._usable("candidates").candidates, query=query))
+        check_query(query, self._components("candidates"))
+        return await self._usable("candidates").candidates(query)
 
     async def add(self, scope: Scope, writes: Sequence[MemoryWrite]) -> list[WriteStatus]:
         """See `MemoryStore.add`."""
         batch = tuple(writes)
-        check_writes(scope, batch, self._dimension)
+        check_writes(scope, batch, self._components("add"))
         if not batch:
             return []
         return await self._write("add", scope, partial(changes.add, scope=scope, writes=batch))
@@ -184,11 +195,11 @@ class EmbeddedStore:
         after = None if cursor is None else decode_cursor(scope, cursor)
         return await self._read("list", partial(reads.page, scope=scope, types=types, limit=limit, after=after))
 
-    async def update(self, scope: Scope, write: MemoryWrite) -> MemoryRecord | None:
+    async def update(self, scope: Scope, id: str, change: MemoryChange) -> MemoryRecord | None:
         """See `MemoryStore.update`."""
-        check_writes(scope, [write], self._dimension, updating=True)
-        row: MemoryRow | None = await self._write("update", scope, partial(changes.update, scope=scope, write=write))
-        return None if row is None else reads.owned(row, scope)
+        check_ids([id], "id")
+        check_change(change, self._components("update"))
+        return await self._write("update", scope, partial(changes.update, scope=scope, id=id, change=change))
 
     async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
         """See `MemoryStore.forget`."""
@@ -222,8 +233,13 @@ class EmbeddedStore:
         await self._write("touch", scope, partial(changes.touch, scope=scope, ids=tuple(ids), at=at))
 
     async def stats(self) -> StoreStats:
-        """See `MemoryStore.stats`."""
-        return await self._read("stats", self._usable("stats").stats)
+        """See `MemoryStore.stats`. Checks the structure of the whole file, so it takes its time on a large one.
+
+        Raises:
+            BackendRejected: The file is damaged.
+        """
+        engine = self._usable("stats")
+        return await engine.connections.search("stats", engine.stats)
 
     async def settle(self) -> None:
         """Waits until the index work begun so far is done; for operators and tests."""
@@ -231,7 +247,11 @@ class EmbeddedStore:
             await asyncio.wrap_future(work)
 
     def _unusable(self, operation: str, why: str) -> BackendUnavailable:
-        return BackendUnavailable(f"the store is {why}", backend=BACKEND, operation=operation)
+        return BackendUnavailable(f"{self._path}: the store is {why}", backend=BACKEND, operation=operation)
+
+    def _components(self, operation: str) -> int:
+        """Of a vector: as configured, or as the open file says."""
+        return self._usable(operation).layout.dimension if self._dimension is None else self._dimension
 
     def _usable(self, operation: str) -> Engine:
         if self._engine is None:
@@ -243,6 +263,21 @@ class EmbeddedStore:
 
     async def _write(self, operation: str, scope: Scope, work: Callable[[sqlite3.Connection], _T]) -> _T:
         return await self._usable(operation).write(operation, scope, work)
+
+
+def _layout(dimension: int | None, fingerprint: str | None) -> Layout | None:
+    """What a file is to hold; ``None`` for what an existing one does.
+
+    Raises:
+        InvalidRequest: Only one of them is given, or the dimension is out of range.
+    """
+    if dimension is None and fingerprint is None:
+        return None
+    if dimension is None or fingerprint is None:
+        field = "dimension" if dimension is None else "fingerprint"
+        raise InvalidRequest(f"{field} is missing: give dimension and fingerprint, or neither", field=field)
+    check_limit(dimension, "dimension")
+    return Layout(dimension, fingerprint)
 
 
 def _done(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

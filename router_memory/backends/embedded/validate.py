@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from router_memory.errors import InvalidRequest
-from router_memory.types import CandidateQuery, MemoryRecord, MemoryType, MemoryWrite, Scope
+from router_memory.types import CandidateQuery, Document, MemoryChange, MemoryRecord, MemoryType, MemoryWrite, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
     "Position",
+    "check_change",
     "check_ids",
     "check_limit",
     "check_moment",
@@ -109,27 +110,51 @@ def check_query(query: CandidateQuery, dimension: int) -> None:
     check_ids(query.stems, "stems")
 
 
-def check_writes(scope: Scope, writes: Sequence[MemoryWrite], dimension: int, *, updating: bool = False) -> None:
+def check_writes(scope: Scope, writes: Sequence[MemoryWrite], dimension: int) -> None:
     """Raises `InvalidRequest` for the first write that is not fit to be stored.
 
     Args:
-        scope: Every record must belong to it: to exactly it when adding; to any project of the user when a
-            scope without a project updates.
+        scope: Every record must belong to exactly it.
         writes: What is to be stored.
         dimension: Of the vectors.
-        updating: Whether the writes replace records that are there.
     """
     for write in writes:
         owner = write.record.scope
-        same_user = owner.user_id == scope.user_id
-        if not same_user or not (owner.project == scope.project or (updating and scope.project is None)):
+        if owner.user_id != scope.user_id or owner.project != scope.project:
             raise InvalidRequest("a record belongs to another scope than the call's", field="scope")
         _check_record(write.record)
-        for stem, frequency in write.document.stems.items():
-            _check_plain_text(stem, "stems")
-            _check_integer(frequency, "stems")
-        _check_integer(write.document.length, "length")
+        _check_document(write.document)
         _check_vectors(write.vectors, f"(n, {dimension})", dimension, rows=True)
+
+
+def check_change(change: MemoryChange, dimension: int) -> None:
+    """Raises `InvalidRequest` unless every field given is fit to be stored, and the text's three come together."""
+    check_moment(change.at, "at")
+    text = (change.content, change.document, change.vectors)
+    if any(part is None for part in text) and any(part is not None for part in text):
+        raise InvalidRequest("content, document and vectors change together: give all three or none", field="content")
+    if change.content is not None:
+        _check_plain_text(change.content, "content")
+    if change.document is not None:
+        _check_document(change.document)
+    if change.vectors is not None:
+        _check_vectors(change.vectors, f"(n, {dimension})", dimension, rows=True)
+    if change.type is not None:
+        check_types((change.type,))
+    if change.importance is not None:
+        _check_importance(change.importance)
+
+
+def _check_document(document: Document) -> None:
+    for stem, frequency in document.stems.items():
+        _check_plain_text(stem, "stems")
+        _check_integer(frequency, "stems")
+    _check_integer(document.length, "length")
+
+
+def _check_importance(value: object) -> None:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidRequest("importance must be a finite number", field="importance")
 
 
 def _check_record(record: MemoryRecord) -> None:
@@ -148,8 +173,7 @@ def _check_record(record: MemoryRecord) -> None:
     if record.accessed_at is not None:
         check_moment(record.accessed_at, "accessed_at")
     check_types((record.type,))
-    if not math.isfinite(record.importance):
-        raise InvalidRequest("importance must be a finite number", field="importance")
+    _check_importance(record.importance)
 
 
 def _owner(scope: Scope) -> str:

@@ -102,5 +102,5 @@ def test_the_real_demonstration(
         assert statuses["personalized_route"] in ("used", "missing")
         assert statuses["strict_route"] in ("used", "missing")
         assert statuses["no_memory_route"] == "disabled"
-    allergy = next(one for one in report["questions"] if "Thai" in one["question"]["text"])
-    assert "p1-5" in allergy["answers"][0]["evidence"].values()
+    birthday = next(one for one in report["questions"] if "my mother" in one["question"]["text"])
+    assert "p5-7" in birthday["answers"][0]["evidence"].values()

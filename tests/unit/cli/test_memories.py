@@ -204,3 +204,16 @@ def test_commands_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("COMP_WORDS", "router-memory s")
     monkeypatch.setenv("COMP_CWORD", "1")
     assert cli().out.split() == ["search", "stats"]
+
+
+def test_stats_counts_one_user(cli: Cli, added: Callable[..., str]) -> None:
+    """Beside the totals."""
+    added("I take the aisle seat")
+    assert cli("stats", "--user", "nobody", "--json").json["user_memories"] == 0
+
+
+def test_a_mistyped_decision_is_an_error(cli: Cli, added: Callable[..., str]) -> None:
+    """A request falls back to the globals; a person wants to know."""
+    ran = cli("search", "which seat?", "--user", "priya", "--decision", "nosuch")
+    assert ran.code == 2
+    assert "no decision 'nosuch'" in ran.error

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from router_memory.backends.embedded import EmbeddedStore
 from tests.contract.samples import DIMENSION, FINGERPRINT
@@ -44,3 +47,34 @@ def without_rights() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """Makes the folder a disk of its own; skips the test where that is not allowed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=0755", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"NOT TESTED: a disk of its own needs root and the right to mount: {error}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(folder: Path, *, read_only: bool) -> None:
+    """Makes a `small_disk` read-only, or writable again."""
+    subprocess.run(["mount", "-o", f"remount,{'ro' if read_only else 'rw'}", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Takes what is left of a disk. The file to delete to give it back."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 512)
+        except OSError:
+            return filler

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from router_memory.types import CandidateQuery, CandidateSet, MemoryType, MemoryWrite, Scope
-from tests.contract.samples import ids, memory
+from tests.contract.samples import change, ids, memory
 from tests.unit.embedded.stores import opened
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def test_newer_changed_and_forgotten_memories_are_seen_at_once(tmp_path: P
         await store.add(ALICE, newer)
         await store.forget(ALICE, ids(writes[:100]))
         moved = memory(ALICE, 100, id=writes[100].record.id, vectors=_topics(5_000, 1))
-        await store.update(ALICE, moved)
+        await store.update(ALICE, moved.record.id, change(moved))
         assert await _mean_recall(store, [*writes[101:], moved, *newer], exact=False) >= 0.98
         (nearest,) = (await store.candidates(_query(moved.vectors[0], limit=1))).candidates
         assert nearest.record.id == moved.record.id

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -11,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from router_memory.backends.embedded import EmbeddedStore
 from router_memory.errors import BackendRejected, BackendUnavailable, IndexMismatch, InvalidRequest
 from router_memory.types import Scope
-from tests.contract.samples import FINGERPRINT, ids, memories, memory
-from tests.unit.embedded.stores import embedded, opened, without_rights
+from tests.contract.samples import DIMENSION, FINGERPRINT, ids, memories, memory, query, unit_vectors
+from tests.unit.embedded.stores import embedded, opened, remount, small_disk, without_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +86,7 @@ async def test_memories_survive_closing(file: Path) -> None:
     ids=["fingerprint", "dimension"],
 )
 async def test_another_embedder_is_refused(file: Path, options: dict[str, Any], expected: str, found: str) -> None:
-    """The error names both sides and what to do, and the file stays byte for byte."""
+    """The error names both sides and what to do, and the file stays byte for byte (reference defect 10)."""
     before = content(file)
     with pytest.raises(IndexMismatch) as caught:
         await embedded(file, **options).open()
@@ -115,12 +118,15 @@ async def test_another_applications_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
-    """The hint says how to go on; nothing is deleted."""
-    path = tmp_path / "memories.db"
+    """The message names the file, the hint says how to go on; nothing is deleted."""
+    path = tmp_path / "it's memories.db"
     notes = b"not a database, but somebody's notes\n" * 100
     overwrite(path, notes)
-    with pytest.raises(BackendRejected, match="backup"):
+    with pytest.raises(BackendRejected, match="backup") as caught:
         await embedded(path).open()
+    assert caught.value.message == f"embedded open: {path}: file is not a database [SQLITE_NOTADB]"
+    assert f'sqlite3 {shlex.quote(str(path))} ".recover"' in caught.value.hint
+    assert "stats" not in caught.value.hint
     assert content(path) == notes
 
 
@@ -140,11 +146,12 @@ async def test_a_truncated_file_is_refused_and_kept(file: Path) -> None:
 
 
 async def test_damaged_pages_are_reported(file: Path) -> None:
-    """Overwritten pages give the typed error with the hint to restore a backup."""
+    """Overwritten pages give the typed error with the file and the hint to restore a backup."""
     page = 8_192
     overwrite(file, content(file)[:page] + b"\xa5" * (len(content(file)) - page))
-    with pytest.raises(BackendRejected, match="backup"):
+    with pytest.raises(BackendRejected, match="backup") as caught:
         await _use(file)
+    assert f"{file}: database disk image is malformed" in caught.value.message
 
 
 async def test_a_file_without_write_permission_is_refused(public_folder: Path) -> None:
@@ -153,7 +160,7 @@ async def test_a_file_without_write_permission_is_refused(public_folder: Path) -
     async with opened(path) as store:
         await store.add(ALICE, [memory(ALICE, 1)])
     lock_up(public_folder)
-    with without_rights(), pytest.raises(BackendRejected, match="permission"):
+    with without_rights(), pytest.raises(BackendRejected, match=f"{path}.*permission"):
         await embedded(path).open()
 
 
@@ -166,13 +173,81 @@ async def test_a_directory_without_write_permission_is_refused(public_folder: Pa
         await embedded(public_folder / "deeper" / "memories.db").open()
 
 
+async def test_a_read_only_file_system_is_named_in_the_hint(tmp_path: Path) -> None:
+    """Whether the file is there, is not, or its folder is not: the hint knows of the mount."""
+    folder = tmp_path / "disk"
+    with small_disk(folder, 1_024):
+        async with opened(folder / "memories.db") as store:
+            await store.add(ALICE, [memory(ALICE, 1)])
+        remount(folder, read_only=True)
+        for path in (folder / "memories.db", folder / "other.db", folder / "deeper" / "memories.db"):
+            with pytest.raises(BackendRejected, match=f"{path}.*read-only"):
+                await embedded(path).open()
+
+
 async def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
-    """A parent that is a file is no directory."""
+    """A parent that is a file is no directory, and a directory is no file."""
     overwrite(tmp_path / "file", b"x")
-    with pytest.raises(BackendRejected):
+    with pytest.raises(BackendRejected, match="a file where a folder is needed"):
         await embedded(tmp_path / "file" / "memories.db").open()
-    with pytest.raises(BackendRejected):
+    with pytest.raises(BackendRejected, match=f"{tmp_path}: .*the path is a folder"):
         await embedded(tmp_path).open()
+
+
+async def test_a_store_without_an_embedder_takes_what_the_file_says(file: Path) -> None:
+    """Operators list, forget and see statistics without knowing the dimension; vectors are still checked."""
+    store = EmbeddedStore(file)
+    with pytest.raises(BackendUnavailable, match="not open"):
+        await store.candidates(query(ALICE))
+    await store.open()
+    stats = await store.stats()
+    assert (stats.dimension, stats.fingerprint, stats.memories) == (DIMENSION, FINGERPRINT, 3)
+    assert (await store.list(ALICE)).total == 3
+    assert await store.forget(ALICE, ids([memory(ALICE, 1)])) == 1
+    assert len((await store.candidates(query(ALICE))).candidates) == 2
+    with pytest.raises(InvalidRequest):
+        await store.add(ALICE, [memory(ALICE, 5, vectors=unit_vectors(5, dimension=DIMENSION + 1))])
+    await store.close()
+    async with opened(file) as again:
+        assert await again.count(ALICE) == 2
+
+
+@pytest.mark.parametrize("name", ["memories.db", "no folder/memories.db", "file/memories.db", "empty"])
+async def test_a_store_without_an_embedder_creates_nothing(tmp_path: Path, name: str) -> None:
+    """Where there is no database it says so, and leaves no file or folder."""
+    overwrite(tmp_path / "file", b"x")
+    overwrite(tmp_path / "empty", b"")
+    before = sorted(listing(tmp_path))
+    with pytest.raises(BackendRejected, match=re.escape(f"there is no database at {tmp_path / name}")):
+        await EmbeddedStore(tmp_path / name).open()
+    assert sorted(listing(tmp_path)) == before
+    assert content(tmp_path / "empty") == b""
+
+
+async def test_a_store_without_an_embedder_refuses_what_is_not_ours(tmp_path: Path, file: Path) -> None:
+    """Another application's file, one without tables and one that does not say its dimension are left alone."""
+    other, bare = tmp_path / "other.db", tmp_path / "bare.db"
+    for path, statement in ((other, "CREATE TABLE theirs (x)"), (bare, "PRAGMA user_version = 7")):
+        with sqlite3.connect(path) as connection:
+            connection.execute(statement)
+        connection.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM meta WHERE key = 'dimension'")
+    connection.close()
+    for path, message in ((other, "another application"), (bare, "no database"), (file, "damaged")):
+        before = content(path)
+        with pytest.raises(BackendRejected, match=message):
+            await EmbeddedStore(path).open()
+        assert content(path) == before
+
+
+@pytest.mark.parametrize(
+    "given", [{"dimension": DIMENSION}, {"fingerprint": FINGERPRINT}], ids=lambda given: next(iter(given))
+)
+def test_dimension_and_fingerprint_come_together(tmp_path: Path, given: dict[str, Any]) -> None:
+    """One without the other is an invalid request."""
+    with pytest.raises(InvalidRequest, match="or neither"):
+        EmbeddedStore(tmp_path / "memories.db", **given)
 
 
 async def test_an_open_that_failed_may_be_repeated(tmp_path: Path) -> None:
@@ -195,7 +270,7 @@ async def test_calls_before_open_are_unavailable(tmp_path: Path) -> None:
 
 
 async def test_stores_may_open_a_new_file_at_once(tmp_path: Path) -> None:
-    """The tables are made by one, and all can write."""
+    """The tables are made by one, and all can write (reference defect 10)."""
     stores = [embedded(tmp_path / "memories.db") for _ in range(6)]
     await asyncio.gather(*(store.open() for store in stores))
     await asyncio.gather(*(store.add(ALICE, [memory(ALICE, seed)]) for seed, store in enumerate(stores)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from router_memory import MemoryType, Scope
-from router_memory.errors import InvalidRequest, RouterMemoryError
+from router_memory.errors import BackendUnavailable, InvalidRequest, RouterMemoryError
 from tests.doubles import HashingEmbedder
 from tests.unit.conftest import Opener
 
@@ -126,6 +127,72 @@ async def test_update_embeds_new_content_and_keeps_the_rest(opened: Opener, embe
     assert (after.id, after.created_at, after.importance) == (before.id, before.created_at, 0.9)
     assert after.updated_at >= before.updated_at
     assert [hit.record.content for hit in found] == ["prefers window seats"]
+
+
+async def test_updates_of_different_fields_both_hold(opened: Opener) -> None:
+    """No update writes back what it had read."""
+    async with opened() as memory:
+        record = await memory.add(ANA, "prefers aisle seats")
+        await asyncio.gather(
+            memory.update(ANA, record.id, content="prefers window seats"), memory.update(ANA, record.id, importance=0.9)
+        )
+        after = await memory.get(ANA, record.id)
+    assert after is not None
+    assert (after.content, after.importance) == ("prefers window seats", 0.9)
+
+
+async def test_an_update_without_content_embeds_nothing(opened: Opener, embedder: HashingEmbedder) -> None:
+    """Type and importance need no model."""
+    async with opened() as memory:
+        record = await memory.add(ANA, "prefers aisle seats")
+        embedder.passages.clear()
+        after = await memory.update(ANA, record.id, type="episodic", importance=0.1)
+    assert after is not None
+    assert (after.type, after.importance, after.content) == (MemoryType.EPISODIC, 0.1, "prefers aisle seats")
+    assert embedder.passages == []
+
+
+async def test_content_that_was_changed_away_can_be_added_again(opened: Opener) -> None:
+    """Its first id stands for other words now."""
+    async with opened() as memory:
+        first = await memory.add(ANA, "prefers aisle seats")
+        await memory.update(ANA, first.id, content="prefers window seats")
+        again = await memory.add(ANA, "prefers aisle seats")
+        assert await memory.count(ANA) == 2
+    assert again.content == "prefers aisle seats"
+    assert again.id != first.id
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "options"),
+    [
+        ("add", (ANA, "x"), {"speaker": 5}),
+        ("add", (ANA, "x"), {"speaker": "x" * 1_000_000}),
+        ("add", (ANA, "x"), {"now": "2024-01-01"}),
+        ("add", ("ana", "x"), {}),
+        ("get", ("ana", "0"), {}),
+        ("search", ("ana", "x y"), {}),
+        ("search", (ANA, "x y"), {"decision": ["wide"]}),
+        ("forget_scope", (ANA,), {"older_than": "2024-01-01"}),
+        ("remember", (ANA, 5, []), {}),
+        ("remember", (ANA, "", []), {}),
+    ],
+)
+async def test_wrong_types_are_refused_with_a_typed_error(
+    opened: Opener, method: str, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    """Never an AttributeError from the inside."""
+    async with opened() as memory:
+        with pytest.raises(InvalidRequest):
+            await getattr(memory, method)(*arguments, **options)
+
+
+async def test_use_outside_of_its_context_is_refused(opened: Opener) -> None:
+    """With a hint how to open it."""
+    async with opened() as memory:
+        pass
+    with pytest.raises(BackendUnavailable, match=r"async with MemoryPlugin\.open"):
+        await memory.count(ANA)
 
 
 async def test_update_never_creates(opened: Opener) -> None:

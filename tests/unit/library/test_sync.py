@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import threading
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ ANA = Scope("ana")
 def memory(tmp_path: Path) -> Iterator[SyncMemory]:
     section = {"enabled": True, "auto_store": True, "embedded": {"path": str(tmp_path / "memory.db")}}
     source = {"global": {"stores": {"memory": section}}}
-    with SyncMemory(MemoryPlugin(Assembly(load_config(source), HashingEmbedder()))) as opened:
+    with SyncMemory(MemoryPlugin(Assembly(load_config(source), HashingEmbedder))) as opened:
         yield opened
 
 
@@ -32,7 +33,7 @@ def test_it_offers_the_methods_of_the_plugin() -> None:
     def public(kind: type) -> set[str]:
         return {name for name, _ in inspect.getmembers(kind) if not name.startswith("_")}
 
-    assert public(SyncMemory) == public(MemoryPlugin) - {"queue_depth"}
+    assert public(SyncMemory) == public(MemoryPlugin)
 
 
 def test_a_whole_turn(memory: SyncMemory) -> None:
@@ -80,3 +81,33 @@ def test_closing_ends_the_thread(memory: SyncMemory) -> None:
     memory.close()
     memory.close()
     assert not any(thread.name == "router-memory-loop" for thread in threading.enumerate())
+
+
+async def test_closing_in_a_running_loop_is_refused_and_loses_nothing(memory: SyncMemory) -> None:
+    """The loop goes on and a later close writes what was accepted."""
+    with pytest.raises(SyncCallInLoop):
+        memory.close()
+    assert any(thread.name == "router-memory-loop" for thread in threading.enumerate())
+
+
+def test_closing_frees_threads_that_wait(memory: SyncMemory) -> None:
+    """A call that is under way ends with a typed error instead of waiting for ever."""
+    ended: list[type[BaseException]] = []
+    started = threading.Event()
+
+    async def never() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    def call() -> None:
+        try:
+            memory._run("never", never())
+        except BackendUnavailable as error:
+            ended.append(type(error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    started.wait()
+    memory.close()
+    thread.join()
+    assert ended == [BackendUnavailable]

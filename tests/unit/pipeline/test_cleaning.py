@@ -31,11 +31,24 @@ def test_complete_emoji_survive() -> None:
         ("the opening tag was lost</think>Answer", "Answer"),
         ("<think>never finished", ""),
         ("Use the <think> tag in HTML?", "Use the <think> tag in HTML?"),
+        ("<think>a</think>One. <think>b</think>Two.", "One. Two."),
     ],
 )
 def test_reasoning_is_stripped(reply: str, left: str) -> None:
     """Paired, unopened and unclosed reasoning goes; a tag in the middle of an answer stays."""
     assert strip_thinking(reply) == left
+
+
+def test_hostile_texts_are_read_in_one_pass() -> None:
+    """A megabyte of unclosed tags or of a refusal that never ends; quadratic matching would take minutes."""
+    assert strip_thinking("Hello. " + "<think>" * 150_000).startswith("Hello.")
+    assert strip_thinking("</think>" * 130_000 + "Done").endswith("Done")
+    assert not is_low_entropy("as an ai, , ," * 80_000)
+
+
+def test_a_desert_of_white_space_makes_no_empty_part() -> None:
+    """Parts hold text."""
+    assert list(split_bytes("a" + " " * 1000 + "\u2003" * 50 + "b", 64)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("text", ["Hi!", "hello there", "Good morning everyone", "thanks!", "ok", "👍", "…", ""])

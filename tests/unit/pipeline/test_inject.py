@@ -95,3 +95,17 @@ def test_original_messages_are_the_same_untouched_objects() -> None:
 def test_the_token_counter_counts_four_bytes_as_one(text: str, tokens: int) -> None:
     """The documented counter `utf8-bytes/4`, rounded up."""
     assert count_tokens(text) == tokens
+
+
+@pytest.mark.parametrize("name", ["system", "Developer", "tool"])
+def test_a_client_cannot_speak_with_authority(name: str) -> None:
+    """The speaker is a name the client chose."""
+    assert f", {name}]" not in render([hit("obey", name)])
+
+
+def test_invisible_characters_do_not_reach_the_model() -> None:
+    """Tag characters and direction marks can carry hidden text; the joiners of an emoji stay."""
+    block = render([hit("a\U000e0041\u202eb 👩\u200d🍳")])
+    assert "\U000e0041" not in block
+    assert "\u202e" not in block
+    assert "👩\u200d🍳" in block

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from router_memory.pipeline.messages import are_wellformed, last_user_text, new_turns, reply_turn, text_of
+from router_memory.pipeline.messages import (
+    are_wellformed,
+    first_user_text,
+    last_user_text,
+    new_turns,
+    reply_turn,
+    text_of,
+)
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ROLES = frozenset({"user", "assistant"})
@@ -36,6 +43,7 @@ def assistant(text: Any, **more: Any) -> dict[str, Any]:
         ),
         ([{"type": "input_text", "text": "c"}], "c"),
         ([{"type": "text", "text": None}, 7, "d"], "d"),
+        ([{"type": ["text"], "text": "e"}, {"type": "text", "text": "f"}], "f"),
         ({"unexpected": 1}, ""),
         (12, ""),
     ],
@@ -110,3 +118,12 @@ def test_a_repeated_reply_counts_its_occurrence() -> None:
     turn = reply_turn("Same.", earlier=earlier, now=NOW)
     assert turn is not None
     assert (turn.occurrence, turn.position) == (1, 3)
+
+
+def test_an_injected_block_that_comes_back_is_nobodys_message() -> None:
+    """An agent loop may send the plugin's own messages again."""
+    block = user('<user_memory id="00000000">\n- [2026-01-01, user] x\n</user_memory id="00000000">')
+    messages = [block, user("What about tea?")]
+    assert last_user_text([user("What about tea?"), block]) == "What about tea?"
+    assert first_user_text(messages) == "What about tea?"
+    assert [turn.content for turn in new_turns(messages, roles=ROLES, now=NOW, history=True)] == ["What about tea?"]

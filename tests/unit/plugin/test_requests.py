@@ -55,6 +55,23 @@ async def test_another_user_sees_nothing(opened: Opener) -> None:
         ({"decision": "off"}, Status.DISABLED, Reason.DECISION_CONFIG),
         ({"decision": None, "model": "gpt-x"}, Status.IGNORED, Reason.PASSTHROUGH),
         ({"headers": {"X-Disable-Router-Memory": "TRUE"}}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
+        ({"headers": {b"x-disable-router-memory": b"true"}}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
+        ({"headers": {"x-disable-router-memory": ["true"]}}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
+        ({"headers": {"x-disable-router-memory": True}}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
+        ({"headers": {"x-disable-router-memory": "false, true"}}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
+        ({"headers": {"x-disable-router-memory": b"\xff"}}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
+        ({"headers": {"x-disable-router-memory": "false"}}, Status.USED, Reason.INJECTED),
+        ({"user_id": None, "headers": {"x-authz-user-id": b"an\xff"}}, Status.MISSING, Reason.USER_ID_INVALID),
+        (
+            {"user_id": None, "headers": {"x-authz-user-id": "ana", "X-Authz-User-Id": "bob"}},
+            Status.MISSING,
+            Reason.USER_ID_INVALID,
+        ),
+        ({"user_id": None, "headers": {"x-authz-user-id": "ana\u00a0"}}, Status.MISSING, Reason.NO_RESULTS),
+        ({"user_id": None, "headers": {"x-authz-user-id": " ana\t"}}, Status.USED, Reason.INJECTED),
+        ({"project": ""}, Status.MISSING, Reason.PROJECT_INVALID),
+        ({"conversation_id": 5}, Status.MISSING, Reason.CONVERSATION_ID_INVALID),
+        ({"now": "2024-01-01"}, Status.USED, Reason.INJECTED),
         ({"headers": {":path": "/v1/secret?x=1"}}, Status.POLICY_BLOCKED, Reason.ROUTE_CONFIG),
         ({"decision": "blocked_route"}, Status.POLICY_BLOCKED, Reason.ROUTE_CONFIG),
         ({"model": "tiny"}, Status.POLICY_BLOCKED, Reason.MODEL_CONFIG),
@@ -82,8 +99,9 @@ async def test_the_gate_says_why(opened: Opener, arguments: dict[str, Any], stat
         request: dict[str, Any] = {"decision": "wide", "user_id": "ana", "messages": ask()} | arguments
         outcome = await memory.on_request(**request)
     assert (outcome.status, outcome.reason) == (status, reason)
-    assert outcome.messages is request["messages"]
-    assert outcome.memories == ()
+    if status is not Status.USED:
+        assert outcome.messages is request["messages"]
+        assert outcome.memories == ()
 
 
 async def test_the_user_comes_from_the_trusted_header(opened: Opener) -> None:
@@ -107,10 +125,13 @@ async def test_an_unknown_decision_gets_the_globals_and_is_counted(opened: Opene
 
 
 async def test_a_decision_opens_memory_where_the_globals_close_it(opened: Opener) -> None:
-    """Overrides work in both directions."""
+    """Overrides work in both directions, and the store is open for that decision alone."""
     async with opened(enabled=False) as memory:
-        outcome = await memory.on_request(decision="wide", user_id="ana", messages=ask())
-    assert (outcome.status, outcome.reason) == (Status.DISABLED, Reason.GLOBAL_CONFIG)
+        await remembered(memory)
+        inside = await memory.on_request(decision="on", user_id="ana", messages=ask())
+        outside = await memory.on_request(decision="wide", user_id="ana", messages=ask())
+    assert (inside.status, inside.reason) == (Status.USED, Reason.INJECTED)
+    assert (outside.status, outside.reason) == (Status.DISABLED, Reason.GLOBAL_CONFIG)
 
 
 async def test_original_messages_are_not_changed(opened: Opener) -> None:
@@ -204,6 +225,45 @@ async def test_a_closed_plugin_lets_requests_pass(opened: Opener) -> None:
     assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.CLOSED)
 
 
+async def test_a_plugin_that_was_never_opened_lets_requests_pass(opened: Opener) -> None:
+    """And rejects what should be stored, both without an exception."""
+    memory = MemoryPlugin.open({"global": {"stores": {"memory": {"enabled": True}}}})
+    outcome = await memory.on_request(decision="wide", user_id="ana", messages=ask())
+    receipt = await memory.on_response(outcome, "x")
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.CLOSED)
+    assert [result.status for result in receipt.results] == ["rejected"]
+
+
+async def test_a_burst_is_shed_where_it_would_wait(
+    opened: Opener, embedder: HashingEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backlog is looked at again directly before the embedding: a burst all saw an idle model at the door."""
+    async with opened() as memory:
+        await remembered(memory)
+        store, statistics = memory._parts.store, memory._parts.store.statistics
+
+        async def busy_meanwhile(*arguments: Any) -> Any:
+            embedder.backlog = 60.0
+            return await statistics(*arguments)
+
+        monkeypatch.setattr(store, "statistics", busy_meanwhile)
+        outcome = await memory.on_request(decision="wide", user_id="ana", messages=ask())
+    assert (outcome.status, outcome.reason) == (Status.UNAVAILABLE, Reason.OVERLOADED)
+
+
+async def test_logs_hold_neither_users_nor_content(
+    opened: Opener, embedder: HashingEmbedder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even when something fails (reference defect 15)."""
+    caplog.set_level("DEBUG")
+    async with opened() as memory:
+        embedder.failing = True
+        outcome = await memory.on_request(decision="wide", user_id="very-secret-user", messages=ask("my secret seat?"))
+        await (await memory.on_response(outcome, "a secret reply")).wait()
+        embedder.failing = False
+    assert "secret" not in caplog.text
+
+
 async def test_cancelling_a_request_is_not_swallowed(opened: Opener, embedder: HashingEmbedder) -> None:
     """A client that hangs up ends the work."""
     async with opened() as memory:
@@ -287,8 +347,9 @@ async def test_a_huge_query_is_clipped_and_says_so(opened: Opener, embedder: Has
         text = f"{ASK} " + "lorem ipsum " * 90_000
         outcome = await memory.on_request(decision="wide", user_id="ana", messages=ask(text))
     assert outcome.explain.recollection is not None
-    assert len(outcome.explain.recollection.query_text) <= 2001
-    assert len(embedder.queries[-1]) <= 2001
+    assert outcome.explain.recollection.clipped
+    assert len(outcome.explain.recollection.query_text) <= 801
+    assert len(embedder.queries[-1]) <= 801
 
 
 async def test_projects_narrow_and_users_span(opened: Opener) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -159,6 +160,105 @@ async def test_a_message_beyond_all_measure_is_skipped_with_a_reason(opened: Ope
         outcome = await memory.on_request(decision="wide", user_id="ana", messages=[user("lorem " * 180_000)])
         results = await (await memory.on_response(outcome, None)).wait()
     assert [(result.status, result.reason) for result in results] == [(WriteStatus.SKIPPED, "content_too_large")]
+
+
+async def test_white_space_makes_no_empty_memory(opened: Opener) -> None:
+    """And a message of many parts stays within `max_parts`, or is skipped."""
+    async with opened(write={"max_parts": 3, "max_content_bytes": 1024}) as memory:
+        await turn(memory, [user("I moved" + " " * 2000 + "to Porto")], None)
+        too_many = await turn(memory, [user(("word " * 150 + ". ") * 4)], None)
+        stored = await contents(memory)
+    assert stored == {"I moved", "to Porto"}
+    assert too_many == (WriteStatus.SKIPPED,)
+
+
+async def test_the_queue_is_bounded_in_text_too(opened: Opener, embedder: HashingEmbedder) -> None:
+    """A few huge turns do not fill the memory of the process."""
+    async with opened() as memory:
+        queue = memory._parts.plugin._writes
+        embedder.gate.clear()
+        receipts = [queue.submit(ANA, "c", _turns("x" * 4_000_000)) for _ in range(8)]
+        rejected = [receipt for receipt in receipts if receipt.statuses == (WriteStatus.REJECTED,)]
+        embedder.gate.set()
+    assert len(rejected) >= 3
+
+
+async def test_forgetting_includes_turns_accepted_before(opened: Opener) -> None:
+    """Nothing that waited in the queue appears after "delete everything" has returned."""
+    async with opened() as memory:
+        outcome = await memory.on_request(decision="wide", user_id="ana", messages=[user("My PIN is 4711")])
+        await memory.on_response(outcome, "I noted your PIN.")
+        await memory.forget_scope(ANA)
+        await memory.drain()
+        assert await memory.count(ANA) == 0
+
+
+async def test_drain_does_not_wait_for_what_comes_later(opened: Opener, embedder: HashingEmbedder) -> None:
+    """It returns under steady load."""
+    async with opened() as memory:
+        queue = memory._parts.plugin._writes
+        embedder.gate.clear()
+        first = queue.submit(ANA, "c", _turns("the first fact"))
+        drained = asyncio.create_task(memory.drain())
+        await asyncio.sleep(0)
+        embedder.gate.set()
+        await first.wait()
+        embedder.gate.clear()
+        later = queue.submit(ANA, "c", _turns("a later fact"))
+        await drained
+        assert not later.done
+        embedder.gate.set()
+
+
+async def test_closing_twice_at_once_writes_what_was_accepted(opened: Opener) -> None:
+    """A signal handler and `async with` may both close."""
+    async with opened() as memory:
+        outcome = await memory.on_request(decision="wide", user_id="ana", messages=[user("I moved to Porto")])
+        receipt = await memory.on_response(outcome, "Noted: Porto.")
+        await asyncio.gather(memory.close(), memory.close())
+    assert set(receipt.statuses) == {WriteStatus.STORED}
+
+
+async def test_a_cancelled_close_goes_on(opened: Opener, embedder: HashingEmbedder) -> None:
+    """No receipt is left open, and a second call waits for the end."""
+    async with opened() as memory:
+        embedder.gate.clear()
+        receipt = memory._parts.plugin._writes.submit(ANA, "c", _turns("the first fact"))
+        closing = asyncio.create_task(memory.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        embedder.gate.set()
+        await memory.close()
+    assert receipt.statuses == (WriteStatus.STORED,)
+
+
+async def test_a_plugin_can_be_opened_again(opened: Opener) -> None:
+    """After an orderly end, and after an opening that failed (reference defect 10)."""
+    async with opened() as memory:
+        await memory.add(ANA, "prefers aisle seats")
+    async with memory:
+        assert await memory.count(ANA) == 1
+
+
+async def test_an_outcome_that_is_none_stores_nothing(opened: Opener) -> None:
+    """And raises nothing."""
+    async with opened() as memory:
+        receipt = await memory.on_response(None, "x")  # type: ignore[arg-type]  # a caller's mistake
+    assert receipt.results[0].reason == "no_outcome"
+
+
+async def test_every_injection_counts_as_an_access(opened: Opener) -> None:
+    """Also several within one flush, and those of a flush under way when `drain` is called."""
+    async with opened() as memory:
+        record = await memory.add(ANA, "I always book the aisle seat on flights")
+        for _ in range(5):
+            await memory.on_request(decision="wide", user_id="ana", messages=[user("Which seat do I book on flights?")])
+        await asyncio.gather(memory.drain(), memory.drain())
+        after = await memory.get(ANA, record.id)
+    assert after is not None
+    assert after.access_count == 5
 
 
 async def test_a_full_queue_rejects_at_once(opened: Opener, embedder: HashingEmbedder) -> None:

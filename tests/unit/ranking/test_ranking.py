@@ -14,7 +14,7 @@ from router_memory.ranking import SIGNALS, Evidence, Ranked, calibration_for, do
 from router_memory.ranking.calibration import similarity
 from router_memory.types import Candidate, LexicalStatistics, MemoryRecord, RankingMode, Scope
 
-MINILM = calibration_for("all-MiniLM-L6-v2/384/x")
+MINILM = calibration_for("all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-72e24ed58e431ab2")
 
 
 def candidate(
@@ -155,5 +155,6 @@ def test_the_hybrid_map_is_monotone_and_stays_in_the_scale(totals: list[float]) 
 
 def test_an_unknown_model_gets_a_map_that_says_it_was_not_fitted() -> None:
     """Thresholds of the hybrid modes are rough there."""
-    assert calibration_for("all-MiniLM-L6-v2/384/abc").fitted
+    assert MINILM.fitted
+    assert not calibration_for("all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-other-prefixes").fitted
     assert not calibration_for("some-other-model/768/abc").fitted

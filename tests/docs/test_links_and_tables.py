@@ -1,0 +1,45 @@
+"""The documentation is complete and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from router_memory.types import Reason, Status, WriteStatus
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    """Relative links, from the page's own folder."""
+    missing = [target for target in _LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_is_reached_from_the_readme(page: Path) -> None:
+    """A page nobody links to is not read."""
+    linked = {(ROOT / target).resolve() for target in _LINK.findall((ROOT / "README.md").read_text())}
+    assert page == ROOT / "README.md" or page.resolve() in linked
+
+
+@pytest.mark.parametrize("word", [*Status, *Reason, *WriteStatus])
+def test_every_status_and_reason_is_explained(word: str) -> None:
+    """In the guide for operators."""
+    assert f"`{word}`" in (ROOT / "docs/operations.md").read_text()
+
+
+def test_the_readme_fits_a_screen_or_two() -> None:
+    """What, why, how, why not; the rest is in docs."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 90
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """The two commands."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)) <= targets
