@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["Connections", "connect", "transaction", "use_wal"]
+__all__ = ["Connections", "connect", "require_writable", "transaction", "use_wal"]
 
 _T = TypeVar("_T")
 
@@ -89,6 +89,21 @@ def transaction(connection: sqlite3.Connection, begin: str = "BEGIN") -> Iterato
         if connection.in_transaction:  # SQLite has rolled back on its own when the disk is full
             connection.execute("ROLLBACK")
         raise
+
+
+def require_writable(connection: sqlite3.Connection, *, busy_timeout_ms: int) -> None:
+    """Finds out at once what the first write would run into. Waits for nobody: who holds the lock can write.
+
+    Raises:
+        sqlite3.OperationalError: The file may only be read.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("DELETE FROM meta WHERE 0")  # changes nothing, but asks for the lock of a write
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+    connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
 
 
 class Connections:

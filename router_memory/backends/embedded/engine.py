@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from router_memory.backends.embedded.builder import GraphBuilder, is_due
-from router_memory.backends.embedded.connection import Connections, connect, transaction, use_wal
+from router_memory.backends.embedded.connection import Connections, connect, require_writable, transaction, use_wal
 from router_memory.backends.embedded.exact import search_snapshot
 from router_memory.backends.embedded.hnsw import GraphFiles
 from router_memory.backends.embedded.large import search_database
@@ -101,7 +101,7 @@ class Engine:
 
     def _begin(self, writer: sqlite3.Connection, layout: Layout | None, busy_timeout_ms: int) -> Layout:
         """Checks the file, or makes its tables, and turns on write-ahead logging. What the file holds."""
-        path = self._path
+        path, adopting = self._path, layout is None
         if layout is None:
             layout = adopt(writer, path)  # before the file is touched in any way
         elif path.stat().st_size == 0:
@@ -117,6 +117,8 @@ class Engine:
                 hint="put the file on a local disk",
             )
         prepare(writer, layout, path)
+        if not adopting:
+            require_writable(writer, busy_timeout_ms=busy_timeout_ms)
         return layout
 
     def close(self) -> None:
@@ -214,7 +216,7 @@ class Engine:
         """See `MemoryStore.stats`. Reads the whole file to see whether it is damaged."""
         finding = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         if finding != "ok":
-            raise damaged(self._path, "stats", " ".join(finding.split()))
+            raise damaged(self._path, "stats", " ".join(finding.removeprefix("*** in database main ***").split()))
         with transaction(connection):
             users, memories, vectors, graphs = connection.execute(
                 "SELECT count(*), coalesce(sum(documents), 0), coalesce(sum(vectors), 0), count(index_checksum) "

@@ -157,7 +157,7 @@ def no_database(path: Path) -> BackendRejected:
         f"there is no database at {path}",
         backend=BACKEND,
         operation="open",
-        hint="it is made by the first memory that is stored; nothing was created",
+        hint="check the path; the first memory that is stored makes one; nothing was created",
     )
 
 

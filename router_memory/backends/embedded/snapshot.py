@@ -8,6 +8,8 @@ other changes the new one takes over what did not change.
 from __future__ import annotations
 
 import json
+from itertools import compress
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +35,10 @@ _BYTES_PER_MEMORY = 4_096
 
 _SPARE = 1.25
 """How much larger than needed a matrix is made when it has to grow."""
+
+
+_MARK = itemgetter(*map(MemoryRow._fields.index, ("number", "type", "importance", "updated_at")))
+"""What of a row tells whether it was updated; new text is told by new vectors."""
 
 
 class _Rows:
@@ -137,38 +143,38 @@ class Snapshot:
 
     def rewritten(self, connection: sqlite3.Connection, state: UserState) -> Snapshot:
         """The snapshot of `state` whatever was done since this one: what is new or not the same is read."""
-        same, changed = self._compared(connection, state.key)
+        count, last = len(self), self.state.last_record
+        stored = connection.execute(
+            "SELECT number, type, importance, updated_at FROM records WHERE user = ? AND number <= ?", (state.key, last)
+        ).fetchall()
         matrix, owners = _read_vectors(connection, state.key, self.state.last_vector, self.matrix.shape[1])
-        changed |= same & set(owners.tolist())
-        fresh = {row.number: row for row in _read_rows(connection, state.key, self.state.last_record, changed)}
-        rows = _Rows()
-        for row, known in zip(self._rows.rows[: len(self)], self._rows.memories, strict=False):
-            if row.number in fresh:
-                rows.append([fresh.pop(row.number)])
-            elif row.number in same:
-                rows.append([row], [known])
-        rows.append(list(fresh.values()))
-        held = np.repeat(self.numbers, self.parts)
-        kept = np.isin(held, list(same | changed)) & ~np.isin(held, owners)
-        if len(matrix) or not kept.all():
-            matrix, owners = np.concatenate([self.matrix[kept], matrix]), np.concatenate([held[kept], owners])
-        else:
-            matrix, owners = self.matrix, held
+        known, moved = list(map(_MARK, self._rows.rows[:count])), owners[owners <= last]
+        changed = {mark[0] for mark in set(stored).difference(known)}.union(moved.tolist())
+        fresh = _read_rows(connection, state.key, last, changed)
+
+        rows, memories = self._rows.rows[:count], self._rows.memories[:count]
+        for row in (row for row in fresh if row.number <= last):
+            index = int(np.searchsorted(self.numbers, row.number))
+            if index == count or rows[index].number != row.number:
+                raise Damaged("a memory stands before older ones")
+            rows[index], memories[index] = row, None
+        left = np.isin(self.numbers, np.fromiter((mark[0] for mark in stored), np.int64, len(stored)))
+        kept = np.repeat(left & ~np.isin(self.numbers, moved), self.parts)
+        held = np.repeat(self.numbers, self.parts)[kept]
+        now = _Rows()
+        now.append(list(compress(rows, left.tolist())), list(compress(memories, left.tolist())))
+        now.append([row for row in fresh if row.number > last])
+
+        remaining = self.matrix if kept.all() else self.matrix[kept]
+        if len(held):
+            matrix = np.concatenate([remaining, matrix]) if len(matrix) else remaining
+        owners = np.concatenate([held, owners])
         if np.any(owners[1:] < owners[:-1]):  # an update gave a memory new vectors, behind those of later ones
             order = np.argsort(owners, kind="stable")
             matrix, owners = matrix[order], owners[order]
-        columns = _columns(rows.rows, owners, 0)
+        columns = _columns(now.rows, owners, 0)
         _check(state, columns, len(matrix))
-        return Snapshot(state, rows, columns, matrix)
-
-    def _compared(self, connection: sqlite3.Connection, user: int) -> tuple[set[int], set[int]]:
-        """The numbers of memories that are as they were but for text and vectors, and of those that are not."""
-        stored = connection.execute(
-            "SELECT number, type, importance, updated_at FROM records WHERE user = ? AND number <= ?",
-            (user, self.state.last_record),
-        ).fetchall()
-        known = {(row.number, row.type, row.importance, row.updated_at) for row in self._rows.rows[: len(self)]}
-        return {row[0] for row in stored if row in known}, {row[0] for row in stored if row not in known}
+        return Snapshot(state, now, columns, matrix)
 
 
 def estimate_bytes(state: UserState, dimension: int) -> int:
@@ -216,14 +222,14 @@ def _read_vectors(
 def _columns(rows: Sequence[MemoryRow], owners: NDArray[np.int64], offset: int) -> _Columns:
     """The columns of rows whose vectors begin at `offset` in the matrix and belong to `owners`."""
 
-    def column(values: Iterable[int]) -> NDArray[np.int64]:
-        return np.fromiter(values, np.int64, len(rows))
+    def column(name: str) -> NDArray[np.int64]:
+        return np.fromiter(map(itemgetter(MemoryRow._fields.index(name)), rows), np.int64, len(rows))
 
-    numbers = column(row.number for row in rows)
+    numbers = column("number")
     return _Columns(
         numbers=numbers,
-        projects=column(row.project for row in rows),
+        projects=column("project"),
         types=np.array([row.type for row in rows], dtype="U10"),
         starts=np.searchsorted(owners, numbers).astype(np.int64) + offset,
-        vectors=column(row.vector_count for row in rows),
+        vectors=column("vector_count"),
     )

@@ -65,7 +65,7 @@ class EmbeddedStore:
         dimension: Of the vectors.
         fingerprint: Of the embedder; a file written with another one is refused. Without fingerprint and
             dimension the store takes what an existing file says and creates none, so that operators can list,
-            forget and count without the model.
+            forget and count without the model; it then also opens a file that may only be read, where SQLite can.
         promote_at: Users with more memories than this are searched through an HNSW graph.
         cache_bytes: Most memory that snapshots of users take, roughly.
         busy_timeout_ms: How long a write waits for another process's.

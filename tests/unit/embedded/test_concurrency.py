@@ -185,8 +185,9 @@ async def test_an_extension_that_fails_leaves_the_snapshot_whole(
             failing.setattr(snapshot_module, "_columns", no_room)
             with pytest.raises(BackendRejected):
                 await store.candidates(query(ALICE))
+        await store.add(ALICE, [memory(ALICE, 5)])
         result = await store.candidates(query(ALICE))
-        assert [candidate.record.id for candidate in result.candidates] == ids(memories(ALICE, 5))
+        assert [candidate.record.id for candidate in result.candidates] == ids(memories(ALICE, 6))
 
 
 async def test_a_defect_in_the_background_is_told_once_and_not_repeated(

@@ -40,6 +40,11 @@ def overwrite(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def set_mode(path: Path, mode: int) -> None:
+    """Changes who may do what with it."""
+    path.chmod(mode)
+
+
 def lock_up(folder: Path) -> None:
     """Takes everybody's right to write the folder and the files in it."""
     for path in folder.iterdir():
@@ -162,6 +167,32 @@ async def test_a_file_without_write_permission_is_refused(public_folder: Path) -
     lock_up(public_folder)
     with without_rights(), pytest.raises(BackendRejected, match=f"{path}.*permission"):
         await embedded(path).open()
+
+
+@pytest.mark.parametrize("folder_mode", [0o555, 0o777], ids=["folder read-only", "folder writable"])
+async def test_a_file_that_may_only_be_read_is_refused_at_once(public_folder: Path, folder_mode: int) -> None:
+    """Not only when something is to be written: also where the log of a killed process makes reading possible."""
+    path = public_folder / "memories.db"
+    async with opened(path) as store:
+        await store.add(ALICE, [memory(ALICE, 1)])
+        for end in ("", "-wal", "-shm"):
+            shutil.copy(f"{path}{end}", public_folder / f"copy.db{end}")
+            (public_folder / f"copy.db{end}").chmod(0o444)
+    set_mode(public_folder, folder_mode)
+    with without_rights(), pytest.raises(BackendRejected, match=f"{public_folder}/copy.db: .*permission"):
+        await embedded(public_folder / "copy.db").open()
+
+
+async def test_a_file_locked_by_a_writer_opens_at_once(file: Path) -> None:
+    """Whether it may be written is not a reason to wait; the timeout of writes is as configured afterwards."""
+    async with opened(file) as holder:
+        writer = holder._usable("test").connections.writer
+        writer.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(3), opened(file, busy_timeout_ms=6_000) as store:
+            assert await store.count(ALICE) == 3
+            waits = store._usable("test").connections.writer.execute("PRAGMA busy_timeout").fetchone()
+        writer.execute("ROLLBACK")
+    assert waits == (6_000,)
 
 
 async def test_a_directory_without_write_permission_is_refused(public_folder: Path) -> None:

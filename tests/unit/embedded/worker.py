@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router_memory.types import Scope
-from tests.contract.samples import ids, memory, query
+from router_memory.types import MemoryChange, Scope
+from tests.contract.samples import START, ids, memory, query
 from tests.unit.embedded.stores import embedded, opened
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ async def write(path: Path, journal: Path, first: int, promote_at: int) -> None:
         await store.add(scope, [written(number) for number in batch])
         os.write(log, "".join(f"+ {number}\n" for number in batch).encode())
         mine += batch
+        if chance.random() < 0.2:
+            old, new = chance.choice(mine), written(chance.randrange(1_000))
+            change = MemoryChange(at=START, content="updated", document=new.document, vectors=new.vectors)
+            await store.update(USERS[old % 3], ids([written(old)])[0], change)
         if chance.random() < 0.2:
             old = mine.pop(chance.randrange(len(mine)))
             os.write(log, f"? {old}\n".encode())
