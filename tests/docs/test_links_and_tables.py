@@ -43,3 +43,22 @@ def test_make_targets_of_the_readme_exist() -> None:
     """The two commands."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "was written with",
+        "the configuration asks for",
+        "has schema",
+        "the file is damaged",
+        "another process holds the write lock",
+        "there is no database at",
+        "is not in the local hub cache",
+    ],
+)
+def test_error_texts_of_the_guide_are_those_of_the_code(message: str) -> None:
+    """An operator searches for what the screen says."""
+    code = "".join(path.read_text() for path in (ROOT / "router_memory/backends").rglob("*.py"))
+    assert message in code
+    assert message in (ROOT / "docs/operations.md").read_text()
