@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,7 +100,7 @@ class MemoryPlugin:
         decision: str | None,
         messages: Sequence[Message],
         user_id: str | None = None,
-        headers: Mapping[str, Any] | None = None,
+        headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None = None,
         model: str | None = None,
         project: str | None = None,
         conversation_id: str | None = None,
@@ -111,8 +111,8 @@ class MemoryPlugin:
         Args:
             decision: The route the router chose; ``None`` for none.
             messages: OpenAI chat messages. They are never changed.
-            user_id: The verified user; ``None`` reads the configured user header.
-            headers: The request's HTTP headers.
+            user_id: The verified user; it wins over the configured user header, which ``None`` reads.
+            headers: The request's HTTP headers, as a mapping or as pairs.
             model: The model the client named. A model without a decision is a passthrough: no memory.
             project: Narrows the user's memories to one project.
             conversation_id: Groups turns; without one it is derived from the first user message.
@@ -125,7 +125,7 @@ class MemoryPlugin:
             decision=decision,
             user_id=user_id,
             messages=messages,
-            headers=headers or {},
+            headers={} if headers is None else headers,
             model=model,
             project=project,
             conversation_id=conversation_id,
@@ -138,7 +138,7 @@ class MemoryPlugin:
 
         Args:
             outcome: What `on_request` gave for the request.
-            reply: The reply's text or message; ``None`` stores the request's part alone.
+            reply: The reply's text, message or chat completion; ``None`` stores the request's part alone.
 
         Returns:
             A receipt whose `wait` gives what became of each message. Raises nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from datetime import datetime
 from pathlib import Path
@@ -85,6 +85,9 @@ class SyncReceipt:
         """The results so far; empty until `done`."""
         return self._receipt.results
 
+    def __repr__(self) -> str:
+        return f"Sync{self._receipt!r}"
+
     def wait(self) -> tuple[WriteResult, ...]:
         """The results, once they are final."""
         return self._owner._run("wait", self._receipt.wait())  # noqa: SLF001 - both halves of one facade
@@ -142,7 +145,7 @@ class SyncMemory:
         decision: str | None,
         messages: Sequence[Message],
         user_id: str | None = None,
-        headers: Mapping[str, Any] | None = None,
+        headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None = None,
         model: str | None = None,
         project: str | None = None,
         conversation_id: str | None = None,

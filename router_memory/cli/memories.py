@@ -9,7 +9,7 @@ import typer
 
 from router_memory.cli import options as opt
 from router_memory.cli import views
-from router_memory.cli.output import console, emit_json
+from router_memory.cli.output import console, emit_json, one_line
 from router_memory.cli.session import with_memory
 from router_memory.errors import InvalidRequest, RouterMemoryError
 from router_memory.plugin.describe import describe
@@ -120,6 +120,8 @@ def list_(
         emit_json(describe(page))
     else:
         console().print(views.page(page))
+        if page.cursor:  # not wrapped, so that it can be copied
+            console().print(f"next page: --cursor {one_line(page.cursor)}", soft_wrap=True)
 
 
 def update(

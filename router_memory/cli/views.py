@@ -55,8 +55,6 @@ def page(listed: Page) -> RenderableType:
     if not listed.records:
         return Text("no memories", style="dim")
     foot = Text(f"{len(listed.records):,} of {listed.total:,} memories", style="dim")
-    if listed.cursor:
-        foot.append(f"; the next page: --cursor {one_line(listed.cursor)}")
     return Group(*(memory(record) for record in listed.records), foot)
 
 

@@ -113,9 +113,26 @@ def new_turns(messages: Sequence[Message], *, roles: frozenset[str], now: dateti
     return tuple(turns)
 
 
-def reply_turn(reply: str | Message, *, earlier: Sequence[Message], now: datetime) -> Turn | None:
+def reply_message(reply: object) -> Message | None:
+    """The assistant's message in what a gateway has in hand; ``None`` where it is nothing of the kind.
+
+    Args:
+        reply: The text, a message, or a chat completion, of which the first choice counts.
+    """
+    if isinstance(reply, str):
+        return {"content": reply}
+    if not isinstance(reply, Mapping):
+        return None
+    choices = reply.get("choices")
+    if choices is None:
+        return reply if "content" in reply or "tool_calls" in reply else None
+    first = choices[0] if isinstance(choices, Sequence) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else None
+    return message if isinstance(message, Mapping) else None
+
+
+def reply_turn(message: Message, *, earlier: Sequence[Message], now: datetime) -> Turn | None:
     """The model's reply as a turn, without its reasoning; ``None`` when it has no text or calls tools."""
-    message: Message = {"content": reply} if isinstance(reply, str) else reply
     if message.get("tool_calls") or message.get("role", "assistant") != "assistant":
         return None
     turn = _turn({**message, "role": "assistant"}, position=len(earlier), now=now)

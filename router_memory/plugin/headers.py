@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from router_memory.errors import InvalidRequest
@@ -17,12 +17,19 @@ class Headers:
     """Reads headers by name without case.
 
     Args:
-        headers: Name -> value. Names and values may be strings or bytes, a value also a list of them.
+        headers: Name -> value, or pairs of them. Names and values may be strings or bytes, a value also a list.
+
+    Raises:
+        InvalidRequest: They are neither.
     """
 
-    def __init__(self, headers: Mapping[Any, Any]) -> None:
+    def __init__(self, headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         self._raw: dict[str, list[Any]] = {}
-        for name, value in headers.items():
+        try:
+            pairs = [(name, value) for name, value in (headers.items() if isinstance(headers, Mapping) else headers)]
+        except (TypeError, ValueError):
+            raise InvalidRequest("headers must be a mapping or pairs of name and value", field="headers") from None
+        for name, value in pairs:
             key = name.decode("latin-1") if isinstance(name, bytes) else str(name)
             several = value if isinstance(value, list | tuple) else [value]
             self._raw.setdefault(key.casefold(), []).extend(several)

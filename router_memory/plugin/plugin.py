@@ -11,7 +11,7 @@ from typing import Any
 
 from router_memory.errors import BackendError, RouterMemoryError
 from router_memory.pipeline.inject import TOKEN_COUNTER, count_tokens, inject, render
-from router_memory.pipeline.messages import new_turns, reply_turn
+from router_memory.pipeline.messages import new_turns, reply_message, reply_turn
 from router_memory.pipeline.recall import Overloaded, Recall
 from router_memory.plugin.access import AccessTracker
 from router_memory.plugin.describe import describe
@@ -111,17 +111,21 @@ class Plugin:
 
         Args:
             outcome: What `on_request` gave for the request; anything else stores nothing.
-            reply: The model's text, or its message in the OpenAI form; ``None`` stores the request's part alone.
+            reply: The model's text, its message, or its chat completion in the OpenAI form; ``None`` stores the
+                request's part alone. Of anything else the receipt says ``skipped``, ``reply_malformed``.
         """
         if not isinstance(outcome, Outcome):
             return self._skipped("no_outcome")
         intent = outcome.intent
         if intent.refused is not None or outcome.scope is None or outcome.conversation_id is None:
             return self._skipped(intent.refused or Reason.USER_ID_MISSING)
-        turns = [*intent.turns, *self._answer(intent, reply)]
+        malformed, answer = self._answer(intent, reply)
+        turns = [*intent.turns, *answer]
         if not turns:
-            return self._skipped("nothing_new")
-        return self._writes.submit(outcome.scope, outcome.conversation_id, turns)
+            return self._skipped("reply_malformed" if malformed else "nothing_new")
+        return self._writes.submit(
+            outcome.scope, outcome.conversation_id, turns, skipped=("reply_malformed",) if malformed else ()
+        )
 
     async def drain(self) -> None:
         """Waits until all accepted turns are stored and all accesses are counted."""
@@ -204,15 +208,19 @@ class Plugin:
         turns = new_turns(request.messages, roles=policy.roles, now=request.now, history=policy.history)
         return WriteIntent(None, turns, tuple(request.messages), request.now)
 
-    def _answer(self, intent: WriteIntent, reply: object) -> list[Turn]:
-        if intent.now is None or not isinstance(reply, str | Mapping) or "assistant" not in self._write_policy.roles:
-            return []
+    def _answer(self, intent: WriteIntent, reply: object) -> tuple[bool, list[Turn]]:
+        """Whether the reply cannot be read, and the turn it is."""
+        if reply is None or intent.now is None or "assistant" not in self._write_policy.roles:
+            return False, []
         try:
-            answer = reply_turn(reply, earlier=intent.messages, now=intent.now)
+            message = reply_message(reply)
+            if message is None:
+                return True, []
+            answer = reply_turn(message, earlier=intent.messages, now=intent.now)
         except Exception:  # noqa: BLE001 - a reply nobody can read must not fail the chat
             _log.exception("a reply could not be read")
-            return []
-        return [] if answer is None else [answer]
+            return True, []
+        return False, [] if answer is None else [answer]
 
     def _skipped(self, reason: str) -> Receipt:
         self._counters["write.skipped"] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,7 @@ class Request:
         decision: The route; ``None`` when the router took none.
         user_id: As the caller verified it; ``None`` leaves it to the user header.
         messages: OpenAI chat messages; anything else is passed through.
-        headers: HTTP headers; names are compared without case.
+        headers: HTTP headers as a mapping or as pairs; names are compared without case.
         model: The model the client named.
         project, conversation_id: Optional narrower owner and conversation.
         now: When the request was made, aware.
@@ -55,7 +55,7 @@ class Request:
     decision: str | None
     user_id: str | None
     messages: Sequence[Message]
-    headers: Mapping[str, Any]
+    headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]]
     model: str | None
     project: str | None
     conversation_id: str | None
@@ -83,7 +83,10 @@ class Gated:
 
 def gate(request: Request, policy: DecisionPolicy, access: Access) -> Gated:
     """Whether a request may read memories and whether its turn may be stored."""
-    headers = Headers(request.headers)
+    try:
+        headers = Headers(request.headers)
+    except InvalidRequest:
+        return Gated(Status.IGNORED, Reason.HEADERS_MALFORMED, Reason.HEADERS_MALFORMED)
     blocked = _blocked(request, policy, access, headers)
     if blocked is not None:
         return Gated(*blocked, refused=blocked[1])

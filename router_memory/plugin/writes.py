@@ -69,6 +69,7 @@ class _Job:
     scope: Scope
     conversation_id: str
     turns: tuple[Turn, ...]
+    skipped: tuple[str, ...] = ()
     receipt: Receipt = field(default_factory=Receipt)
 
     @property
@@ -100,9 +101,15 @@ class WriteQueue:
         """Number of turns waiting or being written."""
         return len(self._jobs())
 
-    def submit(self, scope: Scope, conversation_id: str, turns: Sequence[Turn]) -> Receipt:
-        """Accepts turns to be stored, or rejects them when the queue is full or closed. Never waits."""
-        job = _Job(scope, conversation_id, tuple(turns))
+    def submit(
+        self, scope: Scope, conversation_id: str, turns: Sequence[Turn], *, skipped: Sequence[str] = ()
+    ) -> Receipt:
+        """Accepts turns to be stored, or rejects them when the queue is full or closed. Never waits.
+
+        Args:
+            skipped: Reasons of parts that are not among the turns; the receipt ends with them.
+        """
+        job = _Job(scope, conversation_id, tuple(turns), tuple(skipped))
         full = len(self._waiting) >= self._size or self._waiting_chars + job.chars > MAX_WAITING_CHARS
         if self._closed or full:
             self._settle(job, WriteStatus.REJECTED, "closed" if self._closed else "queue_full")
@@ -152,8 +159,8 @@ class WriteQueue:
 
     def _finish(self, job: _Job, results: Sequence[WriteResult]) -> None:
         if not job.receipt.done:
-            job.receipt.settle(results)
-            self._counters.update(f"write.{result.status}" for result in results)
+            job.receipt.settle([*results, *(WriteResult(WriteStatus.SKIPPED, reason) for reason in job.skipped)])
+            self._counters.update(f"write.{result.status}" for result in job.receipt.results)
 
     async def _work(self) -> None:
         while True:

@@ -1,6 +1,6 @@
-"""The one similarity scale thresholds are on: (1 + cosine) / 2, whatever the mode.
+"""The one similarity scale thresholds are on, from 0 to 1.
 
-In dense mode that is the similarity. In the hybrid modes the evidence is
+In dense mode the similarity is (1 + cosine) / 2. In the hybrid modes the evidence is
 
     A = cosine + 0.5 · coverage + 0.5 · coverage of the window
 

@@ -56,6 +56,8 @@ class Reason(StrEnum):
     CONVERSATION_ID_INVALID = "conversation_id_invalid"
     MESSAGES_MALFORMED = "messages_malformed"
     """`messages` is not a list of mappings."""
+    HEADERS_MALFORMED = "headers_malformed"
+    """The headers are neither a mapping nor pairs, so an opt-out could not be read."""
     QUERY_INELIGIBLE = "query_ineligible"
     """No user message with text, or only a greeting."""
     PASSTHROUGH = "passthrough"

@@ -59,7 +59,7 @@ class RecallPolicy:
 
     Attributes:
         limit: Most memories returned, ≥ 1.
-        threshold: Least similarity in [0, 1] on the scale (1 + cosine) / 2.
+        threshold: Least similarity in [0, 1], see `Hit.similarity`.
         mode: How candidates are ordered.
         cutoff: How the threshold is raised.
     """

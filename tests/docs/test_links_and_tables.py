@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from router_memory import MemoryPlugin, SyncMemory
 from router_memory.types import Reason, Status, WriteStatus
 
 ROOT = Path(__file__).parents[2]
@@ -73,3 +77,22 @@ def test_quality_figures_are_those_of_the_results(results: Path) -> None:
         values = [figures["R@5"], figures["R@10"], figures["nDCG@10"], figures["MRR"]]
         row = [f"{value:.3f}".removeprefix("0") for value in values]
         assert re.search(r" \| ".join(rf"\**{re.escape(value)}\**" for value in row), table), row
+
+
+def test_the_example_of_the_library_page_runs(tmp_path: Path) -> None:
+    """As it stands, from the repository's folder, with its data elsewhere."""
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs/library.md").read_text(), re.DOTALL)[0]
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "prefers aisle seats" in ran.stdout
+    assert "stored" in ran.stdout
+
+
+@pytest.mark.parametrize("kind", [MemoryPlugin, SyncMemory])
+def test_the_library_page_names_every_method(kind: type) -> None:
+    """And every property."""
+    page = (ROOT / "docs/library.md").read_text()
+    public = [name for name in dir(kind) if not name.startswith("_") and name not in ("open", "close", "decisions")]
+    assert [name for name in public if name not in page] == []

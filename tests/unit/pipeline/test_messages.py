@@ -12,6 +12,7 @@ from router_memory.pipeline.messages import (
     first_user_text,
     last_user_text,
     new_turns,
+    reply_message,
     reply_turn,
     text_of,
 )
@@ -101,10 +102,30 @@ def test_the_name_is_the_speaker() -> None:
     assert turn.speaker == "Ana"
 
 
-@pytest.mark.parametrize("reply", ["", "<think>only thoughts</think>", {"role": "assistant", "content": None}])
-def test_a_reply_without_text_is_no_turn(reply: Any) -> None:
+@pytest.mark.parametrize("content", ["", "<think>only thoughts</think>", None])
+def test_a_reply_without_text_is_no_turn(content: Any) -> None:
     """Nothing to remember of it."""
-    assert reply_turn(reply, earlier=[], now=NOW) is None
+    assert reply_turn(assistant(content), earlier=[], now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["Aisle.", {"role": "assistant", "content": "Aisle."}, {"choices": [{"message": {"content": "Aisle."}}]}],
+)
+def test_a_reply_comes_as_text_message_or_completion(reply: Any) -> None:
+    """Whatever a gateway has in hand."""
+    message = reply_message(reply)
+    assert message is not None
+    assert message["content"] == "Aisle."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [5, ["a"], {}, {"choices": []}, {"choices": 3}, {"choices": [3]}, {"choices": [{"delta": {"content": "A"}}]}],
+)
+def test_anything_else_is_no_reply(reply: Any) -> None:
+    """A chunk of a stream is not a reply yet."""
+    assert reply_message(reply) is None
 
 
 def test_a_reply_that_calls_tools_is_no_turn() -> None:
@@ -115,7 +136,7 @@ def test_a_reply_that_calls_tools_is_no_turn() -> None:
 def test_a_repeated_reply_counts_its_occurrence() -> None:
     """The reply's place among equal replies is the one it will have in the next request's history."""
     earlier = [user("a b"), assistant("<think>x</think>Same."), user("c d")]
-    turn = reply_turn("Same.", earlier=earlier, now=NOW)
+    turn = reply_turn(assistant("Same."), earlier=earlier, now=NOW)
     assert turn is not None
     assert (turn.occurrence, turn.position) == (1, 3)
 

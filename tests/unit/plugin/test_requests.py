@@ -88,7 +88,10 @@ async def test_another_user_sees_nothing(opened: Opener) -> None:
         ({"messages": [1, 2]}, Status.IGNORED, Reason.MESSAGES_MALFORMED),
         ({"messages": None}, Status.IGNORED, Reason.MESSAGES_MALFORMED),
         ({"decision": ["unhashable"]}, Status.UNAVAILABLE, Reason.RETRIEVAL_ERROR),
-        ({"headers": 3}, Status.UNAVAILABLE, Reason.RETRIEVAL_ERROR),
+        ({"headers": 3}, Status.IGNORED, Reason.HEADERS_MALFORMED),
+        ({"headers": ["x"]}, Status.IGNORED, Reason.HEADERS_MALFORMED),
+        ({"user_id": None, "headers": [(b"x-authz-user-id", b"ana")]}, Status.USED, Reason.INJECTED),
+        ({"headers": [(b"x-disable-router-memory", b"1")]}, Status.POLICY_BLOCKED, Reason.REQUEST_OPT_OUT),
         ({"decision": "exact"}, Status.MISSING, Reason.NO_RESULTS),
     ],
 )

@@ -333,12 +333,28 @@ async def test_a_reply_after_closing_is_rejected(opened: Opener) -> None:
     assert set(receipt.statuses) == {WriteStatus.REJECTED}
 
 
-@pytest.mark.parametrize("reply", [None, 7, [], {"content": None}, {"role": "tool", "content": "x"}, b"bytes"])
-async def test_an_odd_reply_costs_nothing(opened: Opener, reply: Any) -> None:
-    """The request's own message is stored all the same."""
+@pytest.mark.parametrize("reply", [7, [], {"unknown": 1}, {"choices": [{"delta": {}}]}, b"bytes"])
+async def test_a_reply_that_cannot_be_read_is_said(opened: Opener, reply: Any) -> None:
+    """The request's own message is stored all the same, and the receipt names the reply."""
     async with opened() as memory:
-        await turn(memory, [user("I moved to Porto")], reply)
+        statuses = await turn(memory, [user("I moved to Porto")], reply)
         assert await contents(memory) == {"I moved to Porto"}
+    assert statuses == (WriteStatus.STORED, WriteStatus.SKIPPED)
+
+
+@pytest.mark.parametrize("reply", [None, {"content": None}, {"role": "tool", "content": "x"}])
+async def test_a_reply_without_text_costs_nothing(opened: Opener, reply: Any) -> None:
+    """There is nothing of it to store."""
+    async with opened() as memory:
+        assert await turn(memory, [user("I moved to Porto")], reply) == (WriteStatus.STORED,)
+
+
+async def test_a_chat_completion_is_a_reply(opened: Opener) -> None:
+    """The first thing a gateway has in hand."""
+    completion = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Noted: Porto."}}]}
+    async with opened() as memory:
+        await turn(memory, [user("I moved to Porto")], completion)
+        assert await contents(memory) == {"I moved to Porto", "Noted: Porto."}
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
