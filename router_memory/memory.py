@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
+from router_memory import arguments
 from router_memory.errors import BackendUnavailable, InvalidRequest
 from router_memory.pipeline.cleaning import clean
-from router_memory.pipeline.messages import MAX_SPEAKER_CHARS
 from router_memory.pipeline.remember import check_content
 from router_memory.plugin.plugin import unserved
 from router_memory.plugin.request import Request
@@ -36,12 +36,7 @@ from router_memory.types import (
 )
 from router_memory.wiring import Assembly, assemble
 
-__all__ = ["MAX_LIMIT", "MemoryPlugin"]
-
-_E = TypeVar("_E", RankingMode, CutoffRule, MemoryType)
-
-MAX_LIMIT = 1000
-"""Most memories one call returns."""
+__all__ = ["MemoryPlugin"]
 
 
 class MemoryPlugin:
@@ -129,7 +124,7 @@ class MemoryPlugin:
             model=model,
             project=project,
             conversation_id=conversation_id,
-            now=_moment_or_now(now),
+            now=arguments.moment_or_now(now),
         )
         return await self._parts.plugin.on_request(request) if self._parts.opened else unserved(request)
 
@@ -168,17 +163,17 @@ class MemoryPlugin:
         Raises:
             InvalidRequest: The content is blank or too long, the type unknown, the importance outside [0, 1].
         """
-        parts, at = self._ready("add"), _aware(now, "now")
-        _check_scope(scope)
-        kind = _memory_type(type)
+        parts, at = self._ready("add"), arguments.moment(now, "now")
+        arguments.check_scope(scope)
+        kind = arguments.memory_type(type)
         text = check_content(content, limit=parts.config.write_policy.max_content_bytes)
         draft = MemoryRecord(
             id="",
             scope=scope,
             content=text,
             type=kind,
-            speaker=_speaker(speaker),
-            importance=_fraction(importance, "importance"),
+            speaker=arguments.speaker_name(speaker),
+            importance=arguments.fraction(importance, "importance"),
             created_at=at,
             updated_at=at,
         )
@@ -198,9 +193,11 @@ class MemoryPlugin:
             InvalidRequest: The conversation id or a speaker is not valid; nothing is stored.
         """
         parts = self._ready("remember")
-        _check_scope(scope)
+        arguments.check_scope(scope)
         check_id(conversation_id, "conversation_id")
-        cleaned = [replace(turn, content=clean(turn.content), speaker=_speaker(turn.speaker)) for turn in turns]
+        cleaned = [
+            replace(turn, content=clean(turn.content), speaker=arguments.speaker_name(turn.speaker)) for turn in turns
+        ]
         return await parts.remember.turns(scope, conversation_id, cleaned)
 
     async def search(
@@ -232,7 +229,7 @@ class MemoryPlugin:
         """A search with the numbers behind it.
 
         Args:
-            limit: 1 to `MAX_LIMIT`; ``None`` takes the decision's.
+            limit: 1 to `arguments.MAX_LIMIT`; ``None`` takes the decision's.
             threshold: Least similarity in [0, 1]; ``None`` takes the decision's. 0 returns the best `limit`.
             types: Only these; empty means all.
             decision: Whose policy applies; ``None`` for the globals.
@@ -242,23 +239,25 @@ class MemoryPlugin:
             InvalidRequest: The query is blank or an argument out of range.
         """
         parts = self._ready("search")
-        _check_scope(scope)
+        arguments.check_scope(scope)
         if not isinstance(query, str) or not query.strip():
             raise InvalidRequest("query must be a string that is not blank", field="query")
-        policy = parts.config.policy(_decision(decision)).recall
+        policy = parts.config.policy(arguments.decision_name(decision)).recall
         policy = replace(
             policy,
-            limit=policy.limit if limit is None else _limit(limit),
-            threshold=policy.threshold if threshold is None else _fraction(threshold, "threshold"),
-            mode=policy.mode if mode is None else _member(RankingMode, mode, "mode"),
-            cutoff=policy.cutoff if cutoff is None else _member(CutoffRule, cutoff, "cutoff"),
+            limit=policy.limit if limit is None else arguments.page_limit(limit),
+            threshold=policy.threshold if threshold is None else arguments.fraction(threshold, "threshold"),
+            mode=policy.mode if mode is None else arguments.member(RankingMode, mode, "mode"),
+            cutoff=policy.cutoff if cutoff is None else arguments.member(CutoffRule, cutoff, "cutoff"),
         )
-        return await parts.recall.recollect(scope, query, policy, types=frozenset(_memory_type(kind) for kind in types))
+        return await parts.recall.recollect(
+            scope, query, policy, types=frozenset(arguments.memory_type(kind) for kind in types)
+        )
 
     async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
         """The memory, or ``None`` when the scope has none of that id."""
         parts = self._ready("get")
-        _check_scope(scope)
+        arguments.check_scope(scope)
         return await parts.store.get(scope, id)
 
     async def list(
@@ -271,9 +270,9 @@ class MemoryPlugin:
     ) -> Page:
         """Memories, newest first, a page at a time; `Page.cursor` leads to the next one."""
         parts = self._ready("list")
-        _check_scope(scope)
-        kinds = frozenset(_memory_type(kind) for kind in types)
-        return await parts.store.list(scope, types=kinds, limit=_limit(limit), cursor=cursor)
+        arguments.check_scope(scope)
+        kinds = frozenset(arguments.memory_type(kind) for kind in types)
+        return await parts.store.list(scope, types=kinds, limit=arguments.page_limit(limit), cursor=cursor)
 
     async def update(
         self,
@@ -299,15 +298,15 @@ class MemoryPlugin:
         return await parts.remember.change(
             record,
             content=None if content is None else check_content(content, limit=limit),
-            type=None if type is None else _memory_type(type),
-            importance=None if importance is None else _fraction(importance, "importance"),
+            type=None if type is None else arguments.memory_type(type),
+            importance=None if importance is None else arguments.fraction(importance, "importance"),
             at=datetime.now(UTC),
         )
 
     async def forget(self, scope: Scope, *ids: str) -> int:
         """Deletes memories; returns how many there were. Turns accepted before are written first."""
         parts = self._ready("forget")
-        _check_scope(scope)
+        arguments.check_scope(scope)
         await parts.plugin.settle(scope)
         return await parts.store.forget(scope, ids)
 
@@ -319,17 +318,17 @@ class MemoryPlugin:
         Turns accepted before are written first, so that they are deleted too.
         """
         parts = self._ready("forget_scope")
-        _check_scope(scope)
-        kinds = frozenset(_memory_type(kind) for kind in types)
-        before = None if older_than is None else _aware(older_than, "older_than")
+        arguments.check_scope(scope)
+        kinds = frozenset(arguments.memory_type(kind) for kind in types)
+        before = None if older_than is None else arguments.moment(older_than, "older_than")
         await parts.plugin.settle(scope)
         return await parts.store.forget_scope(scope, types=kinds, older_than=before)
 
     async def count(self, scope: Scope, *, types: Sequence[MemoryType | str] = ()) -> int:
         """How many memories the scope holds."""
         parts = self._ready("count")
-        _check_scope(scope)
-        return await parts.store.count(scope, types=frozenset(_memory_type(kind) for kind in types))
+        arguments.check_scope(scope)
+        return await parts.store.count(scope, types=frozenset(arguments.memory_type(kind) for kind in types))
 
     def _ready(self, operation: str) -> Assembly:
         if not self._parts.opened:
@@ -366,64 +365,3 @@ class MemoryPlugin:
     def warnings(self) -> tuple[str, ...]:
         """What the configuration asks for that has no effect here, or not the full one."""
         return self._parts.warnings
-
-
-def _aware(moment: datetime | None, field: str) -> datetime:
-    if moment is None:
-        return datetime.now(UTC)
-    if not isinstance(moment, datetime):
-        raise InvalidRequest(f"{field} must be a datetime, not {type(moment).__name__}", field=field)
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (OverflowError, ValueError):
-        raise InvalidRequest(f"{field} is outside the range of dates", field=field) from None
-
-
-def _moment_or_now(moment: datetime | None) -> datetime:
-    try:
-        return _aware(moment, "now")
-    except InvalidRequest:
-        return datetime.now(UTC)
-
-
-def _check_scope(scope: Scope) -> None:
-    if not isinstance(scope, Scope):
-        raise InvalidRequest(f"scope must be a Scope, not {type(scope).__name__}", field="scope")
-
-
-def _decision(value: str | None) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise InvalidRequest(f"decision must be a string, not {type(value).__name__}", field="decision")
-    return value
-
-
-def _speaker(value: str | None) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or len(value) > MAX_SPEAKER_CHARS:
-        raise InvalidRequest(f"speaker must be a string of at most {MAX_SPEAKER_CHARS} characters", field="speaker")
-    return clean(value) or None
-
-
-def _member(kind: type[_E], value: str, field: str) -> _E:
-    try:
-        return kind(value)
-    except ValueError:
-        valid = ", ".join(member.value for member in kind)
-        raise InvalidRequest(f"{field} must be one of {valid}, not {value!r}", field=field) from None
-
-
-def _memory_type(value: MemoryType | str) -> MemoryType:
-    return _member(MemoryType, value, "type")
-
-
-def _fraction(value: float, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidRequest(f"{field} must be a number in [0, 1], not {value!r}", field=field)
-    return float(value)
-
-
-def _limit(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LIMIT:
-        raise InvalidRequest(f"limit must be a whole number from 1 to {MAX_LIMIT}, not {value!r}", field="limit")
-    return value
