@@ -100,7 +100,7 @@ def _ranking(answer: Answer) -> Table:
     table.add_column("date", no_wrap=True)
     table.add_column("speaker", no_wrap=True, max_width=12, overflow="ellipsis")
     table.add_column("memory", ratio=1)
-    for title in ("similarity", "lexical", "score"):
+    for title in ("similarity", "lexical", "score ↓"):
         table.add_column(title, justify="right", no_wrap=True)
     for hit in answer.injected:
         found = hit.record.id in answer.evidence

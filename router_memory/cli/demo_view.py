@@ -197,7 +197,7 @@ def _closing(report: DemoReport) -> Iterator[RenderableType]:
     what = f"of {summary.requests:,} requests went on without memory, past the deadline of {report.deadline_ms:g} ms"
     table.add_row(late, what + hint)
     if summary.median_latency_ms is not None:
-        table.add_row(f"{summary.median_latency_ms:.1f} ms", "added to a question's request, median")
+        table.add_row(f"{summary.median_latency_ms:.1f} ms", "added to a question's request that searched, median")
     yield ""
     yield Panel(table, title=Text("Summary", style="bold"), title_align="left", border_style="cyan", padding=(1, 2))
 

@@ -24,6 +24,9 @@ class Problem:
     hint: str = ""
 
 
+_NAMED = 5  # further problems whose place is told
+
+
 class Problems:
     """The problems of one file, in the order they were found.
 
@@ -56,5 +59,9 @@ class Problems:
         if not self._found:
             return
         first, others = self._found[0], len(self._found) - 1
-        more = f"; {others} more {'problem' if others == 1 else 'problems'} in this configuration" if others else ""
+        more = ""
+        if others:
+            more = f"; {others} more {'problem' if others == 1 else 'problems'} in this configuration: "
+            more += ", ".join(problem.key_path or "the file" for problem in self._found[1 : 1 + _NAMED])
+            more += ", …" if others > _NAMED else ""
         raise ConfigError(first.message + more, file=self._file, key_path=first.key_path, hint=first.hint)

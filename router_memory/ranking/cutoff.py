@@ -51,7 +51,7 @@ def _relative(similarities: Sequence[float], floor: float, mode: RankingMode) ->
         return Cut(floor, gate, CutoffRule.RELATIVE.value, why)
     share = SHARE.get(mode, SHARE_HYBRID)
     threshold = floor + share * (best - floor)
-    why = f"the best candidate has {best:.3f}; others need {share:.0%} of its distance above {floor:.3f}"
+    why = f"the best candidate has {best:.3f}; the others must come {share:.0%} of the way from {floor:.2f} up to it"
     return Cut(floor, threshold, CutoffRule.RELATIVE.value, why)
 
 
