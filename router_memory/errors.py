@@ -9,7 +9,6 @@
     │   ├── BackendRejected    the store answered no: full or read-only disk, corrupt file, no rights
     │   └── IndexMismatch      the data were written with another dimension, metric or embedder
     ├── EmbeddingError         the embedding model failed to load or to encode
-    ├── ExtractionError        a turn could not be turned into memories
     ├── SyncCallInLoop         (also RuntimeError) a blocking call was made on a running event loop
     └── MissingExtra           (also ImportError) an optional dependency is not installed
 
@@ -26,7 +25,6 @@ __all__ = [
     "BackendUnavailable",
     "ConfigError",
     "EmbeddingError",
-    "ExtractionError",
     "IndexMismatch",
     "InvalidRequest",
     "MissingExtra",
@@ -129,10 +127,6 @@ class IndexMismatch(BackendError):
 
 class EmbeddingError(RouterMemoryError):
     """The embedding model could not be loaded, or failed to encode a text."""
-
-
-class ExtractionError(RouterMemoryError):
-    """A conversation turn could not be turned into memories."""
 
 
 class SyncCallInLoop(RouterMemoryError, RuntimeError):

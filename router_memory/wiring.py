@@ -107,7 +107,6 @@ class Assembly:
             writes=WriteQueue(self.remember, size=config.memory.write.queue_size, counters=self.counters),
             tracker=AccessTracker(self.store, counters=self.counters),
             write_policy=config.write_policy,
-            backlog_seconds=embedder.backlog_seconds,
             deadline_seconds=config.memory.deadline_ms / 1000,
             counters=self.counters,
         )

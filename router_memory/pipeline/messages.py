@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,16 +12,19 @@ from router_memory.pipeline.cleaning import clean, strip_thinking
 from router_memory.types import Message, Turn
 
 __all__ = [
+    "BLOCK_START",
     "MAX_SPEAKER_CHARS",
     "are_wellformed",
     "first_user_text",
     "last_user_text",
     "new_turns",
+    "reply_message",
     "reply_turn",
     "text_of",
 ]
 
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+
 BLOCK_START = '<user_memory id="'
 """How a block of injected memories begins. One that comes back in a request is nobody's message."""
 
@@ -100,16 +104,7 @@ def new_turns(messages: Sequence[Message], *, roles: frozenset[str], now: dateti
         occurrence = seen[turn.role, turn.content]
         seen[turn.role, turn.content] += 1
         if index >= finished and turn.role in roles:
-            turns.append(
-                Turn(
-                    role=turn.role,
-                    content=turn.content,
-                    speaker=turn.speaker,
-                    position=index,
-                    occurrence=occurrence,
-                    created_at=now,
-                )
-            )
+            turns.append(replace(turn, occurrence=occurrence))
     return tuple(turns)
 
 
@@ -141,14 +136,7 @@ def reply_turn(message: Message, *, earlier: Sequence[Message], now: datetime) -
     same = sum(
         1 for other in earlier if other.get("role") == "assistant" and strip_thinking(text_of(other)) == turn.content
     )
-    return Turn(
-        role="assistant",
-        content=turn.content,
-        speaker=turn.speaker,
-        position=turn.position,
-        occurrence=same,
-        created_at=now,
-    )
+    return replace(turn, occurrence=same)
 
 
 def _turn(message: Message, *, position: int, now: datetime) -> Turn | None:

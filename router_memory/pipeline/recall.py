@@ -107,6 +107,7 @@ class Recall:
         question = read(_clipped(whole))
         clipped = len(whole) > QUERY_CHARS
         hybrid = policy.mode is not RankingMode.DENSE
+        self._check_backlog(until)
         statistics = await self._store.statistics(scope, question.terms)
         clock.lap("statistics")
         names = question.names(statistics)
@@ -114,8 +115,7 @@ class Recall:
         if statistics.documents == 0:
             nothing = cut((), policy.threshold, policy.cutoff, policy.mode)
             return Recollection((), nothing, query_text=query_text, clipped=clipped, seconds=clock.seconds)
-        if (wait := self._embedder.backlog_seconds()) >= until - perf_counter():
-            raise Overloaded(wait)
+        self._check_backlog(until)  # again: a burst all saw an idle model before its statistics
         vector = await self._embedder.embed_query(query_text)
         clock.lap("embed")
         found = await self._store.candidates(
@@ -155,6 +155,10 @@ class Recall:
             exact=found.exact,
             partial=found.partial,
         )
+
+    def _check_backlog(self, until: float) -> None:
+        if (wait := self._embedder.backlog_seconds()) >= until - perf_counter():
+            raise Overloaded(wait)
 
     def _rank(
         self,

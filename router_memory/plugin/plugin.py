@@ -55,7 +55,6 @@ class Plugin:
         writes: Stores turns.
         tracker: Counts what was injected.
         write_policy: What is worth storing.
-        backlog_seconds: How long a query would wait before the embedder starts on it.
         deadline_seconds: Most that memory may add to a request.
         counters: Outcomes by ``request.<status>.<reason>`` and unknown decisions.
     """
@@ -69,7 +68,6 @@ class Plugin:
         writes: WriteQueue,
         tracker: AccessTracker,
         write_policy: WritePolicy,
-        backlog_seconds: Callable[[], float],
         deadline_seconds: float,
         counters: Counter[str],
     ) -> None:
@@ -79,7 +77,6 @@ class Plugin:
         self._writes = writes
         self._tracker = tracker
         self._write_policy = write_policy
-        self._backlog_seconds = backlog_seconds
         self._deadline = deadline_seconds
         self._counters = counters
         self._described: dict[str | None, Mapping[str, Any]] = {}
@@ -157,8 +154,6 @@ class Plugin:
             return visit.outcome(gated, Status.UNAVAILABLE, Reason.CLOSED)
         until = visit.began + self._deadline
         try:
-            if (wait := self._backlog_seconds()) >= self._deadline:
-                raise Overloaded(wait)
             async with asyncio.timeout(until - time.perf_counter()):
                 found = await self._recall.recollect(
                     gated.scope,

@@ -15,7 +15,7 @@ import Stemmer
 
 from router_memory.types import Document
 
-__all__ = ["SPEAKER", "Word", "document", "is_speaker", "speaker_terms", "stem_of", "words"]
+__all__ = ["SPEAKER", "Word", "document", "speaker_terms", "stem_of", "words"]
 
 SPEAKER = "@"
 """Mark of a speaker term; no stem begins with it."""
@@ -96,11 +96,6 @@ def speaker_terms(speaker: str | None) -> frozenset[str]:
     """The index terms of a speaker's name; none for a role such as ``user``."""
     names = {_surface(token) for token in _TOKEN.findall(speaker or "")}
     return frozenset(SPEAKER + name for name in names - _ROLES - STOP_WORDS if name)
-
-
-def is_speaker(term: str) -> bool:
-    """Whether an index term is a speaker term."""
-    return term.startswith(SPEAKER)
 
 
 def document(content: str, speaker: str | None = None) -> Document:
