@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router_memory.backends.embedded.owners import find_project, find_user
 from router_memory.backends.embedded.records import MemoryRow, check_owner, decode_record
-from router_memory.backends.embedded.validate import Position, encode_cursor
+from router_memory.storage import Position, encode_cursor
 from router_memory.types import MemoryRecord, MemoryType, Page, Scope
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from router_memory.backends.embedded.translate import Damaged, Misfiled
+from router_memory.storage import encode_document, from_microseconds, to_microseconds
 from router_memory.types import Document, MemoryRecord, MemoryType, MemoryWrite, Scope
 
 if TYPE_CHECKING:
@@ -23,14 +23,9 @@ __all__ = [
     "decode_record",
     "decode_stems",
     "decode_vectors",
-    "encode_document",
-    "from_microseconds",
     "record_values",
-    "to_microseconds",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TYPES = {member.value: member for member in MemoryType}
 
 
@@ -58,21 +53,6 @@ class MemoryRow(NamedTuple):
     vector_first: int
     vector_count: int
     project_id: str | None
-
-
-def to_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware time, exact."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(microseconds: int) -> datetime:
-    """The aware UTC time."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def encode_document(document: Document) -> str:
-    """The stems as compact JSON."""
-    return json.dumps(dict(document.stems), ensure_ascii=False, separators=(",", ":"))
 
 
 def decode_stems(document: str | bytes) -> dict[str, int]:

@@ -12,7 +12,8 @@ from router_memory.backends.embedded import writes as changes
 from router_memory.backends.embedded.engine import Engine
 from router_memory.backends.embedded.schema import Layout
 from router_memory.backends.embedded.translate import BACKEND
-from router_memory.backends.embedded.validate import (
+from router_memory.errors import BackendUnavailable, InvalidRequest
+from router_memory.storage import (
     check_change,
     check_ids,
     check_limit,
@@ -22,7 +23,6 @@ from router_memory.backends.embedded.validate import (
     check_writes,
     decode_cursor,
 )
-from router_memory.errors import BackendUnavailable, InvalidRequest
 
 if TYPE_CHECKING:
     import sqlite3

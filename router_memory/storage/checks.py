@@ -1,13 +1,10 @@
-"""What the store accepts: every argument is checked before anything is read or written."""
+"""What every store accepts: arguments are checked before anything is read or written."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,29 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
-    "Position",
     "check_change",
     "check_ids",
+    "check_integer",
     "check_limit",
     "check_moment",
+    "check_plain_text",
     "check_query",
     "check_types",
     "check_writes",
-    "decode_cursor",
-    "encode_cursor",
 ]
 
 _NORM_TOLERANCE = 1e-2
 _MAX_INTEGER = 2**63 - 1
 _MAX_LIMIT = 1_000_000
-
-
-class Position(NamedTuple):
-    """Where a page of a listing ended."""
-
-    created_at: int
-    position: int
-    id: str
 
 
 def _check_text(value: object, field: str) -> None:
@@ -52,13 +40,15 @@ def _check_text(value: object, field: str) -> None:
         raise InvalidRequest(f"{field} holds a lone surrogate and is not valid Unicode", field=field) from None
 
 
-def _check_plain_text(value: str, field: str) -> None:
+def check_plain_text(value: object, field: str) -> None:
+    """Raises `InvalidRequest` unless it is a string of valid Unicode without NUL."""
     _check_text(value, field)
-    if "\0" in value:  # lists of texts travel as JSON, and SQLite's JSON ends a text at NUL
+    if "\0" in str(value):  # lists of texts travel as JSON, and SQLite's JSON ends a text at NUL
         raise InvalidRequest(f"{field} must not hold NUL", field=field)
 
 
-def _check_integer(value: object, field: str) -> None:
+def check_integer(value: object, field: str) -> None:
+    """Raises `InvalidRequest` unless it is an integer from 0 to 2^63 - 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INTEGER:
         raise InvalidRequest(f"{field} must be an integer from 0 up", field=field)
 
@@ -80,7 +70,7 @@ def check_ids(ids: Sequence[str], field: str = "ids") -> None:
     if isinstance(ids, str):
         raise InvalidRequest(f"{field} must be a sequence of strings, not one string", field=field)
     for value in ids:
-        _check_plain_text(value, field)
+        check_plain_text(value, field)
 
 
 def check_types(types: Iterable[MemoryType]) -> None:
@@ -134,7 +124,7 @@ def check_change(change: MemoryChange, dimension: int) -> None:
     if any(part is None for part in text) and any(part is not None for part in text):
         raise InvalidRequest("content, document and vectors change together: give all three or none", field="content")
     if change.content is not None:
-        _check_plain_text(change.content, "content")
+        check_plain_text(change.content, "content")
     if change.document is not None:
         _check_document(change.document)
     if change.vectors is not None:
@@ -147,9 +137,9 @@ def check_change(change: MemoryChange, dimension: int) -> None:
 
 def _check_document(document: Document) -> None:
     for stem, frequency in document.stems.items():
-        _check_plain_text(stem, "stems")
-        _check_integer(frequency, "stems")
-    _check_integer(document.length, "length")
+        check_plain_text(stem, "stems")
+        check_integer(frequency, "stems")
+    check_integer(document.length, "length")
 
 
 def _check_importance(value: object) -> None:
@@ -158,51 +148,19 @@ def _check_importance(value: object) -> None:
 
 
 def _check_record(record: MemoryRecord) -> None:
-    _check_plain_text(record.id, "id")
+    check_plain_text(record.id, "id")
     if not record.id:
         raise InvalidRequest("id must not be empty", field="id")
-    _check_plain_text(record.content, "content")
+    check_plain_text(record.content, "content")
     for field in ("role", "speaker", "conversation_id"):
         value = getattr(record, field)
         if value is not None:
             _check_text(value, field)
     for field in ("position", "part", "access_count"):
-        _check_integer(getattr(record, field), field)
+        check_integer(getattr(record, field), field)
     check_moment(record.created_at, "created_at")
     check_moment(record.updated_at, "updated_at")
     if record.accessed_at is not None:
         check_moment(record.accessed_at, "accessed_at")
     check_types((record.type,))
     _check_importance(record.importance)
-
-
-def _owner(scope: Scope) -> str:
-    return scope.project_digest or scope.user_digest
-
-
-def encode_cursor(scope: Scope, position: Position) -> str:
-    """The opaque cursor for what follows `position` in the scope."""
-    raw = json.dumps([_owner(scope), *position], separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def decode_cursor(scope: Scope, cursor: str) -> Position:
-    """Where the page before ended.
-
-    Raises:
-        InvalidRequest: It is not a cursor this scope was given.
-    """
-    try:
-        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        owner, created_at, position, last = json.loads(raw)
-        if owner != _owner(scope):
-            raise InvalidRequest("the cursor belongs to another scope", field="cursor")
-        _check_plain_text(last, "cursor")
-        if not isinstance(created_at, int) or abs(created_at) > _MAX_INTEGER:
-            raise InvalidRequest("the cursor is not one of this store", field="cursor")
-        _check_integer(position, "cursor")
-    except (binascii.Error, UnicodeError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, InvalidRequest):
-            raise
-        raise InvalidRequest("the cursor is not one of this store", field="cursor") from None
-    return Position(created_at, position, last)
