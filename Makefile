@@ -5,12 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
+VALKEY ?= localhost:6379
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types layers unit bench lock clean
+.PHONY: help demo test test-full test-valkey lint types layers unit bench lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # Creating a virtual environment needs Python 3.11 and its venv module; say so instead of failing later.
 $(BIN)/python:
@@ -52,6 +53,9 @@ unit: $(VENV)/.dev  ## pytest: unit, contract, property, documentation
 
 test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (3 minutes)
 	@$(BIN)/pytest -m full $(ARGS)
+
+test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait` started
+	@ROUTER_MEMORY_TEST_VALKEY=$(VALKEY) $(BIN)/pytest $(ARGS)
 
 bench: $(VENV)/.dev  ## time the stages and write bench/results/local/*.json
 	@$(BIN)/python -m bench.stages $(ARGS)

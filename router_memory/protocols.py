@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from router_memory.types import (
     CandidateQuery,
     CandidateSet,
+    Finding,
     LexicalStatistics,
     MemoryChange,
     MemoryRecord,
@@ -126,12 +127,24 @@ class MemoryStore(Protocol):
         """The user's epoch and lexical statistics, with the document frequency of each of `stems`."""
         ...
 
-    async def candidates(self, query: CandidateQuery) -> CandidateSet:
-        """The nearest memories of the query's vector united with those that hold one of its stems."""
+    async def candidates(self, query: CandidateQuery, *, within: float | None = None) -> CandidateSet:
+        """The nearest memories of the query's vector united with those that hold one of its stems.
+
+        Args:
+            query: What is looked for.
+            within: Seconds after which the answer is of no use, > 0: a store across a network gives up then. ``None``
+                leaves it at the store's own timeout.
+
+        Raises:
+            BackendTimeout: There was no answer in time.
+        """
         ...
 
     async def add(self, scope: Scope, writes: Sequence[MemoryWrite]) -> list[WriteStatus]:
-        """Stores memories: records, vectors, statistics and a new epoch in one atomic step.
+        """Stores memories, each with its vectors, its share of the statistics and a new epoch in one atomic step.
+
+        Whether the memories of one call appear together is the backend's matter: one that serves others meanwhile
+        does not hold them up for a large call.
 
         Returns:
             For each write, in order, STORED, or MERGED where its id was there already (of which nothing
@@ -140,7 +153,7 @@ class MemoryStore(Protocol):
         Raises:
             InvalidRequest: A record belongs to another scope or a vector has the wrong shape; nothing is stored.
             BackendTimeout: Whether the writes took effect is unknown.
-            BackendRejected: Nothing was stored.
+            BackendRejected: Refused. What a large call stored before stays; repeating the call is safe.
         """
         ...
 
@@ -201,4 +214,19 @@ class MemoryStore(Protocol):
 
     async def stats(self) -> StoreStats:
         """Totals over all users, for operators."""
+        ...
+
+    async def examine(self, *, planned: int | None = None) -> tuple[Finding, ...]:
+        """Checks of everything an operator should know, in the order they are worth reading.
+
+        The store need not be open, and one that cannot be opened or reached is a finding, of the name
+        `REACHABLE` where it may come back by itself. Nothing is created or changed, apart from what a check leaves
+        nothing of. Raises nothing for what it finds.
+
+        Args:
+            planned: For how many memories, ≥ 1, the space they will take is estimated; ``None`` for no estimate.
+
+        Raises:
+            InvalidRequest: `planned` is no positive number.
+        """
         ...

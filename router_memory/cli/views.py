@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router_memory.cli.output import one_line, printable, safe
+from router_memory.types.finding import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["details", "explained", "found", "memory", "page", "stats"]
 
 _INDENT = (0, 0, 0, 4)
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def memory(record: MemoryRecord, *, lead: str = "") -> RenderableType:
@@ -99,7 +99,7 @@ def stats(held: StoreStats, own: int | None = None) -> RenderableType:
         "memories": f"{held.memories:,}",
         "users": f"{held.users:,}",
         **({} if own is None else {"this user's": f"{own:,}"}),
-        "size": _size(held.bytes),
+        "size": size_text(held.bytes),
         "embedder": held.fingerprint,
         "dimension": f"{held.dimension:,}",
     }
@@ -131,12 +131,3 @@ def _accesses(record: MemoryRecord) -> str:
     if not record.access_count or record.accessed_at is None:
         return "never"
     return f"{record.access_count:,} times, last {_time(record.accessed_at)}"
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in _UNITS[:-1]:
-        if size < 1024:
-            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
-        size /= 1024
-    return f"{size:,.1f} {_UNITS[-1]}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from router_memory.config.model import MemorySection
 from router_memory.config.nearest import nearest
-from router_memory.config.not_yet import BACKENDS_TO_COME, not_yet_warnings
+from router_memory.config.not_yet import not_yet_warnings
 from router_memory.config.own import MEMORY_PATH
 from router_memory.config.plugin_model import PluginSection
 from router_memory.config.problems import Problems
@@ -20,26 +20,24 @@ __all__ = ["BACKENDS", "check_sections", "collect_warnings"]
 
 BACKENDS = ("embedded", "valkey")
 _EMBEDDED = BACKENDS[0]
+_TLS_KEYS = ("tls_ca_path", "tls_insecure_skip_verify", "client_cert_path", "client_key_path")
 _LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost"}
 
 
 def check_sections(memory: MemorySection, problems: Problems) -> None:
     """Adds what is wrong between sections to `problems`."""
     _check_databases(memory, problems)
+    _check_user(memory, problems)
     _check_backend(memory.backend or _EMBEDDED, problems)
 
 
 def _check_backend(backend: str, problems: Problems) -> None:
-    there = [name for name in BACKENDS if name not in BACKENDS_TO_COME]
-    if backend in there:
+    if backend in BACKENDS:
         return
-    path, existing = f"{MEMORY_PATH}.backend", "the backends that exist: " + ", ".join(there)
-    if backend in BACKENDS_TO_COME:
-        problems.add(path, f"this version does not have the backend {backend!r} yet", existing)
-        return
-    match = nearest(backend, there)
+    match = nearest(backend, BACKENDS)
     meant = f"did you mean {match!r}? " if match else ""
-    problems.add(path, f"unknown backend {backend!r}", meant + existing)
+    existing = "the backends that exist: " + ", ".join(BACKENDS)
+    problems.add(f"{MEMORY_PATH}.backend", f"unknown backend {backend!r}", meant + existing)
 
 
 def _check_databases(memory: MemorySection, problems: Problems) -> None:
@@ -47,7 +45,7 @@ def _check_databases(memory: MemorySection, problems: Problems) -> None:
     cache = memory.redis_cache
     if memory.backend != "valkey" or not cache.enabled or cache.db != memory.valkey.database:
         return
-    if _normal(host_and_port(cache.address)) in _servers(memory.valkey):
+    if _normal(host_and_port(cache.address)) in map(_normal, memory.valkey.servers):
         problems.add(
             f"{MEMORY_PATH}.redis_cache.db",
             f"database {cache.db} of this server is the store's own",
@@ -55,9 +53,13 @@ def _check_databases(memory: MemorySection, problems: Problems) -> None:
         )
 
 
-def _servers(valkey: ValkeySection) -> set[tuple[str, int] | None]:
-    seeds = [host_and_port(address) for address in valkey.addresses]
-    return {_normal(server) for server in seeds or [(valkey.host, valkey.port)]}
+def _check_user(memory: MemorySection, problems: Problems) -> None:
+    """The client has no login by name alone."""
+    valkey = memory.valkey
+    if memory.backend != "valkey" or not valkey.username or valkey.password_file:
+        return
+    if not valkey.password.get_secret_value():
+        problems.add(f"{MEMORY_PATH}.valkey.username", "a user name needs a password", "set password or password_file")
 
 
 def _normal(server: tuple[str, int] | None) -> tuple[str, int] | None:
@@ -78,6 +80,8 @@ def collect_warnings(
         policies: By decision; the globals under None.
     """
     found = not_yet_warnings(memory)
+    if memory.backend == "valkey":
+        found += _valkey_warnings(memory.valkey)
     if not any(policy.enabled for policy in policies.values()):
         found.append(f"memory is off: neither {MEMORY_PATH}.enabled nor a decision turns it on")
     if memory.hybrid_mode and not any(policy.recall.mode is not RankingMode.DENSE for policy in policies.values()):
@@ -85,6 +89,28 @@ def collect_warnings(
     for name, plugin in plugins.items():
         found += _decision_warnings(name, plugin, policies[name])
     return tuple(found)
+
+
+def _valkey_warnings(valkey: ValkeySection) -> list[str]:
+    path, set_there = f"{MEMORY_PATH}.valkey", valkey.model_fields_set
+    found = [
+        f"{path}.{key}: has no effect, addresses names the servers"
+        for key in ("host", "port")
+        if valkey.addresses and key in set_there
+    ]
+    if valkey.read_from == "prefer_replica" and not valkey.cluster:
+        found.append(f"{path}.read_from: has no effect without cluster: true; a single server answers itself")
+    if valkey.index_type == "hnsw":
+        found += [
+            f"{path}.{key}: has no effect with index_type: hnsw"
+            for key in ("promote_at", "max_promoted")
+            if key in set_there
+        ]
+    if not valkey.tls_enabled:
+        found += [f"{path}.{key}: has no effect without tls_enabled: true" for key in _TLS_KEYS if getattr(valkey, key)]
+    elif valkey.tls_insecure_skip_verify:
+        found.append(f"{path}.tls_insecure_skip_verify: any server's certificate is taken; for tests only")
+    return found
 
 
 def _decision_warnings(name: str, plugin: PluginSection, policy: DecisionPolicy) -> list[str]:

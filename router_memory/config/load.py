@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from router_memory.config.checks import check_sections, collect_warnings
 from router_memory.config.document import read_document
@@ -111,8 +111,19 @@ class Config:
         text: str = getattr(section, key)
         return self._places.path(text, f"{MEMORY_PATH}.{server}.{key}") if text else None
 
+    def tls_pem(self, server: Literal["valkey", "redis_cache"], key: _TlsKey) -> bytes | None:
+        """What stands in a certificate or key file, read now; None when it is not set.
+
+        Raises:
+            ConfigError: The file is missing, unreadable or no PEM file.
+        """
+        section = self.memory.valkey if server == "valkey" else self.memory.redis_cache
+        text: str = getattr(section, key)
+        return self._places.pem(text, f"{MEMORY_PATH}.{server}.{key}") if text else None
+
 
 _TlsKey = Literal["tls_ca_path", "client_cert_path", "client_key_path"]
+_TLS_KEYS: tuple[_TlsKey, ...] = get_args(_TlsKey)
 
 
 def load_config(
@@ -190,5 +201,8 @@ def _check_files(config: Config) -> None:
         _ = config.data_path
     if config.backend == "valkey":
         config.password("valkey")
+        if config.memory.valkey.tls_enabled:
+            for key in _TLS_KEYS:
+                config.tls_pem("valkey", key)
     if config.memory.redis_cache.enabled:
         config.password("redis_cache")

@@ -8,10 +8,7 @@ from __future__ import annotations
 from router_memory.config.model import MemorySection
 from router_memory.config.own import MEMORY_PATH
 
-__all__ = ["BACKENDS_TO_COME", "not_yet_warnings"]
-
-BACKENDS_TO_COME = frozenset({"valkey"})
-"""Backends whose configuration is validated and whose code does not exist yet: selecting one is an error."""
+__all__ = ["not_yet_warnings"]
 
 
 def not_yet_warnings(memory: MemorySection) -> list[str]:

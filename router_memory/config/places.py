@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Places"]
 
 _DATA_FILE = Path("router-memory", "memory.db")
+_PEM = b"-----BEGIN "
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,29 @@ class Places:
 
     def secret(self, text: str, key_path: str) -> SecretStr:
         """The secret in the file that `text` names, without line ends at its end."""
-        path = self.path(text, key_path)
+        path, content = self._content(text, key_path)
         try:
-            secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+            secret = content.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise ConfigError(f"{path} is not UTF-8 text", file=self.file, key_path=key_path) from None
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not a path"
-            raise ConfigError(f"{path} cannot be read: {reason}", file=self.file, key_path=key_path) from None
         if not secret:
             raise ConfigError(f"{path} is empty", file=self.file, key_path=key_path)
         return SecretStr(secret)
+
+    def pem(self, text: str, key_path: str) -> bytes:
+        """What stands in the PEM file that `text` names."""
+        path, content = self._content(text, key_path)
+        if _PEM not in content:
+            raise ConfigError(f"{path} is no PEM file", file=self.file, key_path=key_path)
+        return content
+
+    def _content(self, text: str, key_path: str) -> tuple[Path, bytes]:
+        path = self.path(text, key_path)
+        try:
+            return path, path.read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not a path"
+            raise ConfigError(f"{path} cannot be read: {reason}", file=self.file, key_path=key_path) from None
 
     def _home(self, key_path: str) -> Path:
         try:

@@ -19,6 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%\w+)?")  # a name or IPv4; 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>[0-9]{1,5})")
 # Braces would move the hash tag of the keys; blanks and stars mean something to FT.CREATE and SCAN.
 _NAME = re.compile(r"[^\s{}*?\[\]\x00-\x1f]+")
+_CLIENT_NAME = re.compile(r"[!-~]+")  # what CLIENT SETNAME takes
 
 
 def host_and_port(address: str) -> tuple[str, int] | None:
@@ -74,12 +75,17 @@ class ValkeySection(ServerSection):
     index_name: str = "mem_idx"
     dimension: Annotated[int, Field(ge=1, le=32_768)] = 384
     metric_type: Literal["COSINE", "L2", "IP"] = "COSINE"
+    index_type: Literal["flat", "hnsw"] = "flat"
     index_m: Annotated[int, Field(ge=2, le=512)] = 16
     index_ef_construction: Annotated[int, Field(ge=1, le=4096)] = 256
     ef_runtime: Annotated[int, Field(ge=1, le=4096)] = 200
+    promote_at: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    max_promoted: Annotated[int, Field(ge=0, le=10_000)] = 64
     cluster: bool = False
     addresses: tuple[str, ...] = ()
     read_from: Literal["primary", "prefer_replica"] = "primary"
+    search_clients: Annotated[int, Field(ge=1, le=16)] = 2
+    client_name: str = "router-memory"
 
     @field_validator("host")
     @classmethod
@@ -99,6 +105,19 @@ class ValkeySection(ServerSection):
     @classmethod
     def _names(cls, name: str) -> str:
         return _check_name(name)
+
+    @field_validator("client_name")
+    @classmethod
+    def _client_name(cls, name: str) -> str:
+        if not _CLIENT_NAME.fullmatch(name):
+            raise problem("must be printable ASCII without blanks")
+        return name
+
+    @property
+    def servers(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of each node to begin with: `addresses`, or `host` and `port` where there are none."""
+        seeds = (host_and_port(address) for address in self.addresses)
+        return tuple(seed for seed in seeds if seed is not None) or ((self.host, self.port),)
 
 
 class RedisCacheSection(ServerSection):

@@ -126,7 +126,8 @@ class Recall:
                 dense_limit=max(DENSE_CANDIDATES, 2 * policy.limit),
                 lexical_limit=LEXICAL_CANDIDATES,
                 types=types,
-            )
+            ),
+            within=_left(until),
         )
         clock.lap("candidates")
         _check_time(until)
@@ -193,6 +194,16 @@ def _choose(
 def _check_time(until: float) -> None:
     if perf_counter() >= until:
         raise TimeoutError
+
+
+def _left(until: float) -> float | None:
+    """Seconds left until then; ``None`` without an end.
+
+    Raises:
+        TimeoutError: None are.
+    """
+    _check_time(until)
+    return None if until == math.inf else max(until - perf_counter(), 1e-3)
 
 
 def _clipped(text: str) -> str:

@@ -12,7 +12,7 @@ from router_memory.storage.checks import (
     check_writes,
 )
 from router_memory.storage.cursor import Position, decode_cursor, encode_cursor
-from router_memory.storage.encoding import encode_document, from_microseconds, to_microseconds
+from router_memory.storage.encoding import encode_document, from_microseconds, new_epoch, to_microseconds
 
 __all__ = [
     "Position",
@@ -27,5 +27,6 @@ __all__ = [
     "encode_cursor",
     "encode_document",
     "from_microseconds",
+    "new_epoch",
     "to_microseconds",
 ]

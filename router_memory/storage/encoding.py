@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from router_memory.types import Document
 
-__all__ = ["encode_document", "from_microseconds", "to_microseconds"]
+__all__ = ["encode_document", "from_microseconds", "new_epoch", "to_microseconds"]
 
+_EPOCH_BYTES = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -28,3 +30,8 @@ def from_microseconds(microseconds: int) -> datetime:
 def encode_document(document: Document) -> str:
     """The stems as compact JSON."""
     return json.dumps(dict(document.stems), ensure_ascii=False, separators=(",", ":"))
+
+
+def new_epoch() -> str:
+    """A random token of 128 bits as 32 hex digits, for a user's data after a write."""
+    return secrets.token_hex(_EPOCH_BYTES)

@@ -1,5 +1,6 @@
 """The vocabulary: frozen dataclasses and enums that every layer shares. Imports nothing heavy."""
 
+from router_memory.types.finding import REACHABLE, CheckStatus, Finding, size_text
 from router_memory.types.outcome import (
     Cut,
     Dropped,
@@ -38,15 +39,18 @@ from router_memory.types.scope import MAX_ID_BYTES, Scope, check_id, conversatio
 
 __all__ = [
     "MAX_ID_BYTES",
+    "REACHABLE",
     "Candidate",
     "CandidateQuery",
     "CandidateSet",
+    "CheckStatus",
     "Cut",
     "CutoffRule",
     "DecisionPolicy",
     "Document",
     "Dropped",
     "Explain",
+    "Finding",
     "Hit",
     "InjectPolicy",
     "LexicalStatistics",
@@ -74,4 +78,5 @@ __all__ = [
     "check_id",
     "conversation_key",
     "record_id",
+    "size_text",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from router_memory.backends.embedded.translate import Misfiled
@@ -12,10 +11,9 @@ if TYPE_CHECKING:
 
     from router_memory.types import Scope
 
-__all__ = ["NO_PROJECT", "UserState", "create_user", "find_project", "find_user", "new_epoch", "obtain_project"]
+__all__ = ["NO_PROJECT", "UserState", "create_user", "find_project", "find_user", "obtain_project"]
 
 NO_PROJECT = 0
-_EPOCH_BYTES = 16
 
 
 class UserState(NamedTuple):
@@ -33,11 +31,6 @@ class UserState(NamedTuple):
     index_checksum: str | None
     index_watermark: int
     index_rows: int
-
-
-def new_epoch() -> str:
-    """A random token of 128 bits."""
-    return secrets.token_hex(_EPOCH_BYTES)
 
 
 def find_user(connection: sqlite3.Connection, scope: Scope) -> UserState | None:

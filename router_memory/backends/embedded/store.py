@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from router_memory.backends.embedded import reads
 from router_memory.backends.embedded import writes as changes
 from router_memory.backends.embedded.engine import Engine
+from router_memory.backends.embedded.examine import Settings, examine
 from router_memory.backends.embedded.schema import Layout
 from router_memory.backends.embedded.translate import BACKEND
 from router_memory.errors import BackendUnavailable, InvalidRequest
@@ -23,6 +24,7 @@ from router_memory.storage import (
     check_writes,
     decode_cursor,
 )
+from router_memory.storage.checks import check_integer
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from router_memory.types import (
         CandidateQuery,
         CandidateSet,
+        Finding,
         LexicalStatistics,
         MemoryChange,
         MemoryRecord,
@@ -114,6 +117,7 @@ class EmbeddedStore:
             synchronous=synchronous,
             readers=readers,
         )
+        self._settings = Settings(layout, promote_at, busy_timeout_ms, synchronous)
         self._engine: Engine | None = None
         self._opening = asyncio.Lock()
         self._closing: asyncio.Future[None] | None = None
@@ -158,8 +162,8 @@ class EmbeddedStore:
         check_ids(stems, "stems")
         return await self._read("statistics", partial(self._usable("statistics").statistics, scope=scope, stems=stems))
 
-    async def candidates(self, query: CandidateQuery) -> CandidateSet:
-        """See `MemoryStore.candidates`."""
+    async def candidates(self, query: CandidateQuery, *, within: float | None = None) -> CandidateSet:
+        """See `MemoryStore.candidates`. A search here is short and runs to its end, whatever `within` says."""
         check_query(query, self._components("candidates"))
         return await self._usable("candidates").candidates(query)
 
@@ -240,6 +244,12 @@ class EmbeddedStore:
         """
         engine = self._usable("stats")
         return await engine.connections.search("stats", engine.stats)
+
+    async def examine(self, *, planned: int | None = None) -> tuple[Finding, ...]:
+        """See `MemoryStore.examine`. Reads the whole file, so it takes its time on a large one."""
+        if planned is not None:
+            check_integer(planned, "planned")
+        return await asyncio.to_thread(examine, self._path, self._settings, planned)
 
     async def settle(self) -> None:
         """Waits until the index work begun so far is done; for operators and tests."""

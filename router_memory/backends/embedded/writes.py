@@ -14,14 +14,13 @@ from router_memory.backends.embedded.owners import (
     create_user,
     find_project,
     find_user,
-    new_epoch,
     obtain_project,
 )
 from router_memory.backends.embedded.postings import add_postings, purge_postings, remove_postings
 from router_memory.backends.embedded.reads import existing, find_row, owned, type_names
 from router_memory.backends.embedded.records import decode_stems, record_values
 from router_memory.backends.embedded.translate import Damaged
-from router_memory.storage import encode_document, to_microseconds
+from router_memory.storage import encode_document, new_epoch, to_microseconds
 from router_memory.types import (
     Document,
     MemoryChange,

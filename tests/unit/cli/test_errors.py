@@ -53,6 +53,8 @@ WHERE: Any = {"backend": "embedded", "operation": "add"}
         (["list", "--config", "/no/such.yaml"], "there is no such file"),
         (["config", "check", "/no/such.yaml"], "there is no such file"),
         (["demo", "--conversation", "/no/such.jsonl"], "cannot be read"),
+        (["doctor", "--planned", "0"], "Invalid value for '--planned'"),
+        (["doctor", "--config", "/no/such.yaml"], "there is no such file"),
         (["demo", "--questions", "0"], "questions must be at least 1"),
     ],
 )

@@ -12,7 +12,7 @@ import router_memory
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "numpy", "yaml", "sentence_transformers", "usearch", "sqlite3"}
-COMMANDS = ["demo", "config", "config check", "add", "search", "get", "list", "update", "forget", "stats"]
+COMMANDS = ["demo", "config", "config check", "add", "search", "get", "list", "update", "forget", "stats", "doctor"]
 COMMAND_HELPS = [f"{command} --help" for command in COMMANDS]
 MAIN = "from router_memory.cli import main; main()"
 
@@ -40,14 +40,14 @@ def test_help_loads_nothing_heavy(lines: list[str], heavy: set[str]) -> None:
 def test_commands_that_embed_nothing_load_no_torch(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"global: {{stores: {{memory: {{enabled: true, embedded: {{path: {tmp_path / 'm.db'}}}}}}}}}")
-    commands = ["list --user u", "get 0 --user u", "forget --all --yes --user u", "stats"]
+    commands = ["list --user u", "get 0 --user u", "forget --all --yes --user u", "stats", "doctor"]
     code = (
         "import sys\n"
         "from router_memory.cli.entry import run\n"
         f"codes = [run([*c.split(), '--config', {str(config)!r}]) for c in {commands!r}]\n"
         "print(codes, 'torch' in sys.modules)"
     )
-    assert python(code).stdout.splitlines()[-1] == "[0, 1, 0, 0] False"
+    assert python(code).stdout.splitlines()[-1] == "[0, 1, 0, 0, 0] False"
 
 
 def test_version() -> None:

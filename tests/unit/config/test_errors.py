@@ -86,6 +86,7 @@ def test_a_key_beside_configuration_is_refused(key: str, hint: str) -> None:
     ("section", "key", "nearest"),
     [
         ({"valkey": {"metric_type": "cosine"}}, "valkey.metric_type", "'COSINE'"),
+        ({"valkey": {"index_type": "HNSW"}}, "valkey.index_type", "'hnsw'"),
         ({"embedded": {"synchronous": "ful"}}, "embedded.synchronous", "'full'"),
         ({"inject": {"role": "sytem"}}, "inject.role", "'system'"),
         ({"recall": {"adaptive_rule": "knee"}}, "recall.adaptive_rule", "valid: relative, elbow"),
@@ -146,26 +147,52 @@ def test_a_decision_with_a_memory_plugin_needs_a_name(named: dict[str, object]) 
 
 
 @pytest.mark.parametrize("backend", ["milvus", "qdrant", "postgres", "memory"])
-def test_an_unknown_backend_is_refused_with_those_that_exist(backend: str) -> None:
+def test_a_backend_that_does_not_exist_is_refused_with_those_that_do(backend: str) -> None:
+    """Also the two that only the reference has."""
     error = refused(memory(backend=backend))
     assert error.key_path == f"{MEMORY}.backend"
     assert f"unknown backend '{backend}'" in error.message
-    assert error.hint.endswith("the backends that exist: embedded")
+    assert error.hint.endswith("the backends that exist: embedded, valkey")
 
 
-def test_a_misspelt_backend_is_refused_with_the_nearest() -> None:
-    assert "did you mean 'embedded'?" in refused(memory(backend="embeded")).hint
+@pytest.mark.parametrize(("misspelt", "meant"), [("embeded", "embedded"), ("Valkey", "valkey"), ("valkye", "valkey")])
+def test_a_misspelt_backend_is_refused_with_the_nearest(misspelt: str, meant: str) -> None:
+    assert f"did you mean '{meant}'?" in refused(memory(backend=misspelt)).hint
 
 
-def test_valkey_is_refused_until_this_version_has_it() -> None:
-    error = refused(memory(backend="valkey"))
-    assert error.key_path == f"{MEMORY}.backend"
-    assert "does not have the backend 'valkey' yet" in error.message
-    assert error.hint == "the backends that exist: embedded"
+def test_the_valkey_backend_is_there() -> None:
+    assert load(memory(enabled=True, backend="valkey")).backend == "valkey"
 
 
-def test_the_valkey_section_is_validated_although_the_backend_is_to_come() -> None:
-    assert refused(memory(backend="valkey", valkey={"port": 0})).key_path == f"{MEMORY}.valkey.port"
+@pytest.mark.parametrize("backend", ["embedded", "valkey"])
+def test_the_valkey_section_is_validated_under_any_backend(backend: str) -> None:
+    assert refused(memory(backend=backend, valkey={"port": 0})).key_path == f"{MEMORY}.valkey.port"
+
+
+@pytest.mark.parametrize("password", [{"password": "p"}, {"password_file": "/dev/null"}])
+def test_a_user_name_needs_a_password(password: dict[str, str]) -> None:
+    error = refused(memory(backend="valkey", valkey={"username": "router"}))
+    assert error.key_path == f"{MEMORY}.valkey.username"
+    assert error.hint == "set password or password_file"
+    assert load(memory(valkey={"username": "router", **password})).memory.valkey.username == "router"
+
+
+@pytest.mark.parametrize("secret", [None, b"", b"no certificate"])
+@pytest.mark.parametrize("key", ["tls_ca_path", "client_cert_path", "client_key_path"])
+def test_a_certificate_in_use_must_be_there_and_a_pem_file(tmp_path: Path, key: str, secret: bytes | None) -> None:
+    good = tmp_path / "good.pem"
+    good.write_bytes(b"-----BEGIN CERTIFICATE-----")
+    bad = tmp_path / "bad.pem"
+    if secret is not None:
+        bad.write_bytes(secret)
+    files = {"tls_ca_path": str(good), "client_cert_path": str(good), "client_key_path": str(good)}
+    section = {"tls_enabled": True, **files}
+    config = load(memory(backend="valkey", valkey=section))
+    assert config.tls_pem("valkey", "client_key_path") == good.read_bytes()
+    error = refused(memory(backend="valkey", valkey={**section, key: str(bad)}))
+    assert error.key_path == f"{MEMORY}.valkey.{key}"
+    assert str(bad) in error.message
+    assert load(memory(valkey={**section, key: str(bad)})).backend == "embedded"
 
 
 @pytest.mark.parametrize("backend", ["", "embedded"])
@@ -203,7 +230,7 @@ def test_the_names_of_this_machine_are_one_server() -> None:
     ],
 )
 def test_a_cache_elsewhere_does_not_collide_with_the_store(cache: dict[str, object]) -> None:
-    assert refused(memory(**VALKEY, redis_cache=cache)).key_path == f"{MEMORY}.backend"
+    assert load(memory(**VALKEY, redis_cache=cache)).backend == "valkey"
 
 
 def test_a_cache_beside_the_embedded_store_collides_with_nothing() -> None:

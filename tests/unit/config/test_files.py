@@ -131,11 +131,18 @@ def test_a_file_of_the_reference_loads(tmp_path: Path) -> None:
     assert config.memory.redis_cache.ttl_seconds == 900
 
 
+def test_a_file_of_the_reference_on_valkey_loads(tmp_path: Path) -> None:
+    """Its `backend: valkey` is ours."""
+    config = load(written(tmp_path, ROUTER.replace("BACKEND", "valkey")))
+    assert config.backend == "valkey"
+    assert config.memory.valkey.servers == (("valkey", 6379),)
+
+
 def test_a_file_of_the_reference_says_what_has_no_effect(tmp_path: Path) -> None:
     found = load(written(tmp_path, ROUTER.replace("BACKEND", "embedded"))).warnings
     assert [text.split(": ")[0] for text in found] == [f"{MEMORY}.quality_scoring", f"{MEMORY}.extraction_batch_size"]
 
 
-@pytest.mark.parametrize("backend", ["milvus", "qdrant", "valkey"])
+@pytest.mark.parametrize("backend", ["milvus", "qdrant"])
 def test_a_file_of_the_reference_must_name_a_backend_that_exists(tmp_path: Path, backend: str) -> None:
     assert refused(written(tmp_path, ROUTER.replace("BACKEND", backend))).key_path == f"{MEMORY}.backend"

@@ -80,6 +80,11 @@ OURS = {
     "valkey.cluster": False,
     "valkey.addresses": (),
     "valkey.ef_runtime": 200,
+    "valkey.index_type": "flat",
+    "valkey.promote_at": 10_000,
+    "valkey.max_promoted": 64,
+    "valkey.search_clients": 2,
+    "valkey.client_name": "router-memory",
     "valkey.client_cert_path": "",
     "valkey.client_key_path": "",
     "valkey.read_from": "primary",
@@ -124,6 +129,8 @@ OTHER = [
     ("valkey.timeout", 2.5),
     ("valkey.host", "::1"),
     ("valkey.read_from", "prefer_replica"),
+    ("valkey.index_type", "hnsw"),
+    ("valkey.max_promoted", 0),
     ("redis_cache.address", "[::1]:6380"),
     ("embedded.synchronous", "normal"),
     ("inject.role", "developer"),
@@ -151,6 +158,10 @@ OUTSIDE = [
     ("valkey.dimension", 32_769),
     ("valkey.index_m", 1),
     ("valkey.ef_runtime", 0),
+    ("valkey.promote_at", 0),
+    ("valkey.max_promoted", -1),
+    ("valkey.search_clients", 0),
+    ("valkey.search_clients", 17),
     ("valkey.timeout", 0),
     ("redis_cache.ttl_seconds", 0),
     ("embedded.cache_mb", 0),
@@ -268,6 +279,23 @@ def test_a_host_is_a_name_alone(host: str) -> None:
 def test_prefixes_and_index_names_hold_nothing_that_means_something_to_the_server(name: str) -> None:
     assert refused(memory(valkey={"index_name": name})).key_path == f"{MEMORY}.valkey.index_name"
     assert refused(memory(redis_cache={"key_prefix": name})).key_path == f"{MEMORY}.redis_cache.key_prefix"
+
+
+@pytest.mark.parametrize("name", ["", "router memory", "rüuter", "a\nb"])
+def test_a_client_name_is_printable_ascii_without_blanks(name: str) -> None:
+    assert refused(memory(valkey={"client_name": name})).key_path == f"{MEMORY}.valkey.client_name"
+
+
+@pytest.mark.parametrize(
+    ("section", "servers"),
+    [
+        ({}, [("localhost", 6379)]),
+        ({"host": "db", "port": 7000}, [("db", 7000)]),
+        ({"host": "db", "addresses": ["a:1", "[::1]:2"]}, [("a", 1), ("::1", 2)]),
+    ],
+)
+def test_addresses_win_over_host_and_port(section: dict[str, object], servers: list[tuple[str, int]]) -> None:
+    assert list(load(memory(valkey=section)).memory.valkey.servers) == servers
 
 
 @pytest.mark.parametrize(("there", "missing"), [("cert", "key"), ("key", "cert")])

@@ -63,7 +63,7 @@ def test_a_password_of_a_wrong_type_is_not_in_the_error(value: object) -> None:
         {"valkey": {"host": f"valkey://:{SECRET}@db"}},
         {"redis_cache": {"address": f"redis://:{SECRET}@db:6379"}},
         {"valkey": {"addresses": [f":{SECRET}@db:6379"]}},
-        {"backend": "valkey", "valkey": {"password": SECRET}},
+        {"backend": "valkye", "valkey": {"password": SECRET}},
         {"deadline_ms": "${PW}"},
         {"hybrid_mode": "${PW}"},
         {"valkey": {"password": "${PW"}},

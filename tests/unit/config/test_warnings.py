@@ -68,3 +68,39 @@ def test_a_mode_of_a_decision_without_hybrid_search_has_no_effect() -> None:
 def test_storing_without_memory_has_no_effect() -> None:
     found = warning(document(ON, decision("billing", enabled=False, auto_store=True)))
     assert "decision 'billing': auto_store" in found
+
+
+VALKEY = [
+    ({"addresses": ["a:1"], "host": "b"}, "host", "addresses names the servers"),
+    ({"addresses": ["a:1"], "port": 6379}, "port", "addresses names the servers"),
+    ({"read_from": "prefer_replica"}, "read_from", "no effect without cluster: true"),
+    ({"index_type": "hnsw", "promote_at": 5}, "promote_at", "no effect with index_type: hnsw"),
+    ({"tls_insecure_skip_verify": True}, "tls_insecure_skip_verify", "no effect without tls_enabled"),
+    ({"tls_enabled": True, "tls_insecure_skip_verify": True}, "tls_insecure_skip_verify", "for tests only"),
+    ({"tls_ca_path": "ca.pem"}, "tls_ca_path", "no effect without tls_enabled"),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "message"), VALKEY)
+def test_a_key_of_valkey_that_will_surprise_somebody(section: dict[str, object], key: str, message: str) -> None:
+    found = warning(memory(enabled=True, backend="valkey", valkey=section))
+    assert found.startswith(f"{MEMORY}.valkey.{key}: ")
+    assert message in found
+
+
+@pytest.mark.parametrize("section", [section for section, _, _ in VALKEY])
+def test_a_server_that_is_not_used_surprises_nobody(section: dict[str, object]) -> None:
+    assert load(memory(enabled=True, valkey=section)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {},
+        {"addresses": ["a:1", "b:2"]},
+        {"cluster": True, "read_from": "prefer_replica"},
+        {"promote_at": 5, "max_promoted": 0},
+    ],
+)
+def test_a_section_that_means_what_it_says_has_no_warning(section: dict[str, object]) -> None:
+    assert load(memory(enabled=True, backend="valkey", valkey=section)).warnings == ()

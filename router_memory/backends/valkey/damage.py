@@ -1,0 +1,48 @@
+"""What is found where the store never writes it, and the error that says so."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from router_memory.backends.valkey.translate import BACKEND
+from router_memory.errors import BackendRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Damaged", "Misfiled", "reading"]
+
+
+class Damaged(Exception):
+    """A value is not what the store writes. The text tells which, never what it says."""
+
+
+class Misfiled(Exception):
+    """A memory of another scope was found where it cannot be."""
+
+
+@contextmanager
+def reading(operation: str, location: str) -> Iterator[None]:
+    """Raises `BackendRejected` for a reply that does not hold what the store writes.
+
+    Args:
+        operation: What is being done.
+        location: The server.
+    """
+    try:
+        yield
+    except Damaged as error:
+        raise BackendRejected(
+            f"{location}: the data are damaged: {error}",
+            backend=BACKEND,
+            operation=operation,
+            hint="something else wrote under this collection_prefix; nothing was deleted",
+        ) from error
+    except Misfiled as error:
+        raise BackendRejected(
+            f"{location}: {error}",
+            backend=BACKEND,
+            operation=operation,
+            hint="something else wrote under this collection_prefix, or this is a defect: please report it",
+        ) from error

@@ -1,0 +1,292 @@
+"""The index over everything: created once, checked against the configuration, watched while it fills."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.keys import schema_key
+from router_memory.backends.valkey.schema import VERSION, IndexInfo, Layout, Shape, create_main, for_cluster, parse_info
+from router_memory.backends.valkey.scripts import script
+from router_memory.backends.valkey.translate import BACKEND, IndexExists, IndexMissing
+from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router_memory.backends.valkey.connection import Connection
+
+__all__ = ["MainIndex"]
+
+_log = logging.getLogger("router_memory.valkey")
+
+_STALE_SECONDS = 1.0
+"""How long what was seen of the index is believed without asking again."""
+_POLL_SECONDS = 0.2
+_FILL_SECONDS = 0.02
+_FILL_TRIES = 100
+"""A new index is waited for this often; a large one fills on while searches say that they are partial."""
+
+
+class MainIndex:
+    """The index that holds every memory.
+
+    Args:
+        connection: The server.
+        name, prefix: Of the index and of the keys.
+        layout: What the data are to be; ``None`` takes what the server says they are.
+        shape: How they are to be indexed.
+    """
+
+    def __init__(self, connection: Connection, *, name: str, prefix: str, layout: Layout | None, shape: Shape) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.shape = shape
+        self._connection = connection
+        self._wanted = layout
+        self._layout = layout
+        self._verifying = asyncio.Lock()
+        self._verified = False
+        self._ready = False
+        self._progress = 0.0
+        self._seen = 0.0  # on the clock of `monotonic`
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def layout(self) -> Layout | None:
+        """What the data are; ``None`` until that is known."""
+        return self._layout
+
+    @property
+    def ready(self) -> bool:
+        """Whether the index holds every memory, as far as this process knows."""
+        return self._ready
+
+    @property
+    def progress(self) -> float:
+        """How much of the data a new index has looked at, in [0, 1]."""
+        return self._progress
+
+    @property
+    def due(self) -> bool:
+        """Whether what was seen of the index is old enough to be looked at again."""
+        return monotonic() - self._seen > _STALE_SECONDS
+
+    def doubt(self) -> None:
+        """Makes the next search look whether the index is whole: the server was away, or an answer did not fit."""
+        self._seen = 0.0
+
+    def missing(self) -> None:
+        """Makes the next call see to the index first: it turned out not to be there."""
+        self._verified = False
+
+    async def ensure(self, operation: str, key: str | None = None) -> None:
+        """Makes sure that the index is there and fits; costs nothing once it was seen to.
+
+        Args:
+            operation: What is being done, for errors.
+            key: On a cluster, the node that holds this key is looked at; each node has an index of its own keys.
+
+        Raises:
+            IndexMismatch: It was made with another dimension, metric, algorithm, embedder or layout.
+            BackendRejected: The server has no Search module, or forbids.
+            BackendUnavailable: The server cannot be reached.
+        """
+        if self._verified:
+            return
+        async with self._verifying:
+            if self._is_verified():  # somebody else was faster
+                return
+            layout = await self._claim(operation)
+            where = schema_key(self.prefix) if key is None else key
+            info = await self._info(operation, where)
+            if info is None:
+                info = await self._create(operation, layout, where)
+            self.compare(operation, info, layout)
+            self._layout = layout
+            self._verified = True
+            self._take(info)
+
+    def _is_verified(self) -> bool:
+        return self._verified
+
+    def observe(self, reply: object) -> None:
+        """Takes note of what FT.INFO said of it."""
+        with reading("FT.INFO", self._connection.location):
+            self._take(parse_info(reply))
+
+    async def summary(self, operation: str) -> IndexInfo | None:
+        """What the server, or the whole cluster, says of the index; ``None`` when there is none."""
+        key = schema_key(self.prefix)
+        info = await self._info(operation, key)
+        if info is None or not self._connection.cluster:
+            return info
+        primaries = await self._connection.command(operation, "FT.INFO", self.name, "PRIMARY", key=key)
+        progress = await self._connection.command(operation, "FT.INFO", self.name, "CLUSTER", key=key)
+        with reading(operation, self._connection.location):
+            return for_cluster(info, primaries, progress)
+
+    async def close(self) -> None:
+        """Stops watching."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+
+    async def _claim(self, operation: str) -> Layout:
+        """Writes down what the data are, unless that is written, and compares.
+
+        Raises:
+            IndexMismatch: They are something else than configured.
+            BackendRejected: There are no data, and what they are to be is not configured.
+        """
+        key, location = schema_key(self.prefix), self._connection.location
+        wanted = self._wanted
+        if wanted is None:
+            found = _fields(await self._connection.command(operation, "HGETALL", key, key=key))
+        else:
+            found = _fields(await self._connection.run(operation, script("claim"), [key], wanted.values()))
+        if not found:
+            raise BackendRejected(
+                f"{location}: there are no memories under {self.prefix}",
+                backend=BACKEND,
+                operation=operation,
+                hint="check valkey.database and valkey.collection_prefix; the first memory stored makes them",
+            )
+        return self.compare_layout(operation, found)
+
+    def compare_layout(self, operation: str, found: Mapping[str, str]) -> Layout:
+        """What is written of the data, when it fits the configuration.
+
+        Raises:
+            IndexMismatch: They are something else than configured.
+            BackendRejected: What is written there is not ours.
+        """
+        try:
+            layout = Layout(int(found["dimension"]), found["fingerprint"], found["version"])
+        except (KeyError, ValueError):
+            raise BackendRejected(
+                f"{self._connection.location}: {schema_key(self.prefix)} does not say what the data are",
+                backend=BACKEND,
+                operation=operation,
+                hint="another program uses this collection_prefix: configure one of your own",
+            ) from None
+        self._check_layout(operation, layout)
+        return layout
+
+    def _check_layout(self, operation: str, found: Layout) -> None:
+        if found.version != VERSION:
+            raise self._mismatch(
+                operation,
+                f"the data have layout {found.version}, this version writes {VERSION}",
+                (VERSION, found.version),
+                "use the version of router-memory that wrote them",
+            )
+        wanted = self._wanted
+        if wanted is not None and (wanted.fingerprint, wanted.dimension) != (found.fingerprint, found.dimension):
+            raise self._mismatch(
+                operation,
+                f"the data were written with embedder {found.fingerprint}, the configuration asks for "
+                f"{wanted.fingerprint}",
+                (wanted.fingerprint, found.fingerprint),
+                "configure the old model again; or give the new one a collection_prefix and an index_name of its own "
+                "and move each user over: router-memory copy --user ID --to NEW.yaml",
+            )
+
+    def compare(self, operation: str, info: IndexInfo, layout: Layout | None = None) -> None:
+        """Raises `IndexMismatch` unless the index is as configured for data of that layout, if it is known."""
+        wanted = {
+            "dimension": layout.dimension if layout is not None else info.dimension,
+            "metric_type": self.shape.metric,
+            "index_type": self.shape.index_type.upper(),
+            "prefix": (f"{self.prefix}{{",),
+        }
+        found = {
+            "dimension": info.dimension,
+            "metric_type": info.metric,
+            "index_type": info.algorithm,
+            "prefix": info.prefixes,
+        }
+        different = [name for name, value in wanted.items() if found[name] != value]
+        if different:
+            says = ", ".join(f"{name} {found[name]} instead of {wanted[name]}" for name in different)
+            hint = (
+                "configure what it has, or another index_name; to index the memories anew as configured, drop it, "
+                f"which keeps them: valkey-cli -n {self._connection.database} FT.DROPINDEX {self.name}"
+            )
+            expected, actual = (str([values[name] for name in different]) for values in (wanted, found))
+            raise self._mismatch(operation, f"the index {self.name} has {says}", (expected, actual), hint)
+
+    def _mismatch(self, operation: str, says: str, values: tuple[str, str], hint: str) -> IndexMismatch:
+        return IndexMismatch(
+            f"{self._connection.location}: {says}",
+            backend=BACKEND,
+            operation=operation,
+            expected=values[0],
+            found=values[1],
+            hint=hint,
+        )
+
+    async def _info(self, operation: str, key: str) -> IndexInfo | None:
+        """What the node that holds a key says of the index; ``None`` when it has none."""
+        try:
+            reply = await self._connection.command(operation, "FT.INFO", self.name, key=key)
+        except IndexMissing:
+            return None
+        with reading(operation, self._connection.location):
+            return parse_info(reply)
+
+    async def _create(self, operation: str, layout: Layout, key: str) -> IndexInfo:
+        """Creates the index, as others may do at the same time, and waits a moment for it to fill.
+
+        Nodes of a cluster with a search coordinator tell each other of it; without one each gets its own when
+        it is found to lack it.
+        """
+        command = create_main(self.name, self.prefix, layout.dimension, self.shape)
+        _log.info("%s: creating the index %s", self._connection.location, self.name)
+        with suppress(IndexExists):
+            await self._connection.command(operation, *command, key=key)
+        info = None
+        for _ in range(_FILL_TRIES):
+            info = await self._info(operation, key)
+            if info is not None and info.ready:
+                return info
+            await asyncio.sleep(_FILL_SECONDS)
+        if info is not None:
+            return info
+        raise BackendUnavailable(
+            f"{self._connection.location}: the index {self.name} was created and is not there",
+            backend=BACKEND,
+            operation=operation,
+        )
+
+    def _take(self, info: IndexInfo) -> None:
+        self._seen = monotonic()
+        self._ready = info.ready
+        self._progress = info.progress
+        if not info.ready and (self._watcher is None or self._watcher.done()):
+            self._watcher = asyncio.create_task(self._watch(), name="router-memory-index")
+
+    async def _watch(self) -> None:
+        """Looks at an index that fills until it is full, so that searches know."""
+        while not self._ready:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                info = await self.summary("open")
+            except BackendError as error:
+                _log.warning("while the index %s fills: %s", self.name, error)
+                self.doubt()
+                return
+            if info is None:
+                self.missing()
+                return
+            self._take(info)
+
+
+def _fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:
+    """The fields of a hash, which come as a map or as a list of names and values in turn."""
+    pairs = reply.items() if not isinstance(reply, list) else zip(reply[::2], reply[1::2], strict=True)
+    return {name.decode(): value.decode() for name, value in pairs}

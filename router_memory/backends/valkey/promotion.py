@@ -1,0 +1,194 @@
+"""Large users: each gets an HNSW index of its own beside the index over everything, which goes on holding all.
+
+So nothing ever moves: a search uses the graph once it is whole, and the exact index before, after and whenever the
+graph is not what it should be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.schema import Shape, create_promoted, parse_info
+from router_memory.backends.valkey.translate import IndexExists, IndexMissing
+from router_memory.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from router_memory.backends.valkey.connection import Connection
+    from router_memory.backends.valkey.keys import Keys
+
+__all__ = ["Promotions"]
+
+_log = logging.getLogger("router_memory.valkey")
+
+_KNOWN = 4_096
+_STALE_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_REFUSED_SECONDS = 60.0
+_HEADROOM = 1.25
+_KEPT_SHARE = 0.5
+"""A graph is dropped when fewer than this share of `promote_at` vectors are left, so that it does not come and go."""
+
+
+@dataclass(slots=True)
+class _Graph:
+    """What this process knows of one user's HNSW index.
+
+    Attributes:
+        ready: Whether it holds every vector of the user.
+        seen: When that was found out.
+        retry_at: When to try again after it could not be made.
+    """
+
+    ready: bool = False
+    seen: float = 0.0
+    retry_at: float = 0.0
+
+
+class Promotions:
+    """Gives large users an index of their own, and takes it away when they are large no more.
+
+    Args:
+        connection: The server.
+        index_name: Of the index over everything; theirs is followed by the user's hash tag.
+        shape: How vectors are indexed.
+        dimension: Gives the components of a vector; they are not known before the store was opened.
+        promote_at: Users with more vectors than this are large.
+        most: How many such indexes there may be.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        index_name: str,
+        shape: Shape,
+        dimension: Callable[[], int],
+        promote_at: int,
+        most: int,
+    ) -> None:
+        self._connection = connection
+        self._index_name = index_name
+        self._shape = shape
+        self._dimension = dimension
+        self._promote_at = promote_at
+        self._most = most
+        self._graphs: LRUCache[str, _Graph] = LRUCache(_KNOWN)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def most(self) -> int:
+        """How many users may have an index of their own."""
+        return self._most
+
+    def name_of(self, keys: Keys) -> str:
+        """The name of the user's own index."""
+        return f"{self._index_name}{{{keys.user}}}"
+
+    def usable(self, keys: Keys) -> str | None:
+        """The name of the user's own index when it holds all of the user's vectors, as far as this process knows."""
+        graph = self._graphs.get(keys.user)
+        return self.name_of(keys) if graph is not None and graph.ready else None
+
+    def due(self, keys: Keys) -> bool:
+        """Whether the index should be looked at again."""
+        graph = self._graphs.get(keys.user)
+        return graph is not None and monotonic() - graph.seen > _STALE_SECONDS
+
+    def observe(self, keys: Keys, reply: object) -> None:
+        """Takes note of what FT.INFO said of the user's own index."""
+        graph = self._graphs.get(keys.user)
+        if graph is None:
+            return
+        with reading("FT.INFO", self._connection.location):
+            graph.ready = parse_info(reply).ready
+        graph.seen = monotonic()
+
+    def discard(self, keys: Keys) -> None:
+        """Forgets the user's own index, which turned out not to be there."""
+        self._graphs.pop(keys.user, None)
+
+    def grown(self, keys: Keys, vectors: int) -> None:
+        """Starts to make the user's own index, in the background, when there are enough vectors for one."""
+        if vectors <= self._promote_at or self._shape.index_type == "hnsw" or self._most == 0:
+            return
+        graph = self._graphs.setdefault(keys.user, _Graph())
+        if not graph.ready and monotonic() >= graph.retry_at:
+            self._start(keys, self._promote(keys, graph, vectors))
+
+    def shrunk(self, keys: Keys, before: int, after: int) -> None:
+        """Starts to drop the user's own index, in the background, when a deletion left too few memories for it."""
+        edge = self._promote_at * _KEPT_SHARE
+        if before >= edge > after and self._shape.index_type != "hnsw":
+            self.discard(keys)
+            self._start(keys, self._demote(keys))
+
+    async def settle(self) -> None:
+        """Waits until the index work begun so far is done."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def names(self, operation: str) -> list[str]:
+        """The names of the indexes of large users."""
+        return [name for name in await _listed(self._connection, operation) if name.startswith(f"{self._index_name}{{")]
+
+    async def close(self) -> None:
+        """Stops the work under way; an index half made is finished by whoever needs it next."""
+        for task in self._tasks.values():
+            task.cancel()
+        await self.settle()
+
+    def _start(self, keys: Keys, work: Coroutine[object, object, None]) -> None:
+        """Runs one piece of work for a user at a time; another one is left to the next occasion."""
+        if keys.user in self._tasks:
+            work.close()
+            return
+        task = asyncio.create_task(self._guarded(keys, work), name="router-memory-promotion")
+        self._tasks[keys.user] = task
+        task.add_done_callback(lambda _: self._tasks.pop(keys.user, None))
+
+    async def _guarded(self, keys: Keys, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except BackendError as error:
+            _log.warning("index of a large user: %s", error)
+            if (graph := self._graphs.get(keys.user)) is not None:
+                graph.retry_at = monotonic() + _REFUSED_SECONDS
+
+    async def _promote(self, keys: Keys, graph: _Graph, vectors: int) -> None:
+        name = self.name_of(keys)
+        there = await self.names("promote")
+        if name not in there:
+            if len(there) >= self._most:
+                _log.warning("%d users have an HNSW index already: a further large one stays exact", len(there))
+                graph.retry_at = monotonic() + _REFUSED_SECONDS
+                return
+            await self._create(keys, name, vectors)
+        while not graph.ready:
+            await asyncio.sleep(_POLL_SECONDS)
+            self.observe(keys, await self._connection.command("promote", "FT.INFO", name, key=keys.meta))
+
+    async def _create(self, keys: Keys, name: str, vectors: int) -> None:
+        command = create_promoted(name, keys.base, self._dimension(), self._shape, int(vectors * _HEADROOM))
+        try:
+            await self._connection.command("promote", *command, key=keys.meta)
+        except IndexExists:
+            return
+
+    async def _demote(self, keys: Keys) -> None:
+        try:
+            await self._connection.command("demote", "FT.DROPINDEX", self.name_of(keys), key=keys.meta)
+        except IndexMissing:
+            return
+
+
+async def _listed(connection: Connection, operation: str) -> list[str]:
+    replies = await connection.command(operation, "FT._LIST", everywhere=True)
+    return sorted({name.decode() for reply in replies.values() for name in reply})

@@ -1,0 +1,192 @@
+"""The manifests in k8s/ fit together, keep what they are told, and run with no more rights than they need."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from router_memory.config import load_config
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "k8s"
+FILES = sorted(FOLDER.rglob("*.yaml"))
+SELECTOR = {"app.kubernetes.io/name": "valkey"}
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+OBJECTS = {
+    (document["kind"], document["metadata"]["name"]): document
+    for path in FILES
+    if path.name != "kustomization.yaml"
+    for document in documents(path)
+}
+SERVER = OBJECTS["StatefulSet", "valkey"]["spec"]
+POD = SERVER["template"]["spec"]
+(CONTAINER,) = POD["containers"]
+GATEWAY = OBJECTS["Deployment", "gateway"]["spec"]["template"]
+SETTINGS = OBJECTS["ConfigMap", "valkey-server"]["data"]
+DIRECTIVES = [
+    line.split() for line in SETTINGS["valkey.conf"].splitlines() if line.strip() and not line.strip().startswith("#")
+]
+CONF = {name: " ".join(values) for name, *values in DIRECTIVES}
+UNITS = {"gb": 2**30, "mb": 2**20, "Gi": 2**30, "Mi": 2**20}
+
+
+def size(text: str) -> int:
+    return int(text[:-2]) * UNITS[text[-2:]]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_manifest_says_what_it_is(path: Path) -> None:
+    for document in documents(path):
+        assert document["apiVersion"]
+        assert document["kind"]
+
+
+def test_kustomize_has_every_file_of_the_base_and_no_other() -> None:
+    (kustomization,) = documents(FOLDER / "base" / "kustomization.yaml")
+    assert {*kustomization["resources"], "kustomization.yaml"} == {
+        path.name for path in (FOLDER / "base").iterdir() if path.suffix == ".yaml"
+    }
+    assert ("Namespace", kustomization["namespace"]) in OBJECTS
+
+
+@pytest.mark.parametrize("name", ["valkey", "valkey-headless"])
+def test_a_service_leads_to_the_server(name: str) -> None:
+    service = OBJECTS["Service", name]["spec"]
+    assert service["selector"] == SELECTOR == SERVER["selector"]["matchLabels"]
+    assert SELECTOR.items() <= SERVER["template"]["metadata"]["labels"].items()
+    (port,) = service["ports"]
+    (open_port,) = CONTAINER["ports"]
+    assert port["targetPort"] == open_port["name"]
+    assert port["port"] == open_port["containerPort"] == int(CONF["port"])
+
+
+def test_the_stateful_set_uses_the_headless_service() -> None:
+    assert OBJECTS["Service", SERVER["serviceName"]]["spec"]["clusterIP"] == "None"
+
+
+def test_policies_mean_the_server() -> None:
+    assert OBJECTS["NetworkPolicy", "valkey"]["spec"]["podSelector"]["matchLabels"] == SELECTOR
+    assert OBJECTS["PodDisruptionBudget", "valkey"]["spec"]["selector"]["matchLabels"] == SELECTOR
+
+
+def test_a_gateway_is_let_through_to_the_port_and_nobody_else() -> None:
+    (rule,) = OBJECTS["NetworkPolicy", "valkey"]["spec"]["ingress"]
+    (source,) = rule["from"]
+    assert source["podSelector"]["matchLabels"].items() <= GATEWAY["metadata"]["labels"].items()
+    assert [port["port"] for port in rule["ports"]] == [int(CONF["port"])]
+
+
+@pytest.mark.parametrize("container", [CONTAINER, GATEWAY["spec"]["containers"][0]], ids=lambda item: item["name"])
+def test_the_password_is_named_and_in_no_manifest(container: dict[str, Any]) -> None:
+    (password,) = [entry for entry in container["env"] if entry["name"] == "VALKEY_PASSWORD"]
+    reference = password["valueFrom"]["secretKeyRef"]
+    assert reference == {"name": "valkey", "key": "password"}
+    assert not [kind for kind, _ in OBJECTS if kind == "Secret"]
+    command = f"create secret generic {reference['name']} --from-literal={reference['key']}="
+    assert command in (FOLDER / "README.md").read_text()
+
+
+def test_what_was_written_is_kept() -> None:
+    assert CONF["appendonly"] == "yes"
+    assert CONF["appendfsync"] in ("everysec", "always")
+    assert CONF["maxmemory-policy"] == "noeviction"
+    (claim,) = SERVER["volumeClaimTemplates"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
+    assert mounts[claim["metadata"]["name"]] == CONF["dir"]
+
+
+def test_the_memory_fits_into_the_container_and_the_container_leaves_room() -> None:
+    limit = size(CONTAINER["resources"]["limits"]["memory"])
+    assert limit >= 1.5 * size(CONF["maxmemory"])
+    assert CONTAINER["resources"]["requests"]["memory"] == CONTAINER["resources"]["limits"]["memory"]
+
+
+def test_every_mount_has_its_volume() -> None:
+    claims = {claim["metadata"]["name"] for claim in SERVER["volumeClaimTemplates"]}
+    volumes = {volume["name"] for volume in POD["volumes"]} | claims
+    assert {mount["name"] for mount in CONTAINER["volumeMounts"]} == volumes
+    named = [
+        volume["configMap"]["name"]
+        for pod in (POD, GATEWAY["spec"])
+        for volume in pod["volumes"]
+        if "configMap" in volume
+    ]
+    assert {("ConfigMap", name) for name in named} <= set(OBJECTS)
+
+
+@pytest.mark.parametrize("pod", [POD, GATEWAY["spec"]], ids=["server", "gateway"])
+def test_a_pod_has_no_more_rights_than_it_needs(pod: dict[str, Any]) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])
+def test_a_probe_logs_in_and_ends_before_it_is_given_up(probe: str) -> None:
+    shell = CONTAINER[probe]["exec"]["command"][-1]
+    assert 'REDISCLI_AUTH="$VALKEY_PASSWORD"' in shell
+    seconds = int(shell.split("timeout ")[1].split()[0])
+    assert seconds < CONTAINER[probe]["timeoutSeconds"]
+
+
+def test_one_image_everywhere() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    assert CONTAINER["image"] == compose["services"]["valkey"]["image"]
+
+
+def test_the_gateways_configuration_is_the_one_of_the_repository(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = OBJECTS["ConfigMap", "router-memory"]["data"]["config.yaml"]
+    assert text == (ROOT / "config" / "valkey.yaml").read_text()
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    (container,) = GATEWAY["spec"]["containers"]
+    given = {entry["name"]: entry.get("value", "a secret") for entry in container["env"]}
+    config = load_config(file, environ=given)
+    assert config.warnings == ()
+    assert config.memory.valkey.servers == (("valkey", int(CONF["port"])),)
+    assert ("Service", config.memory.valkey.host) in OBJECTS
+    password = config.password("valkey")
+    assert password is not None
+    assert password.get_secret_value() == "a secret"
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert given["ROUTER_MEMORY_CONFIG"] == f"{mounts['router-memory']}/config.yaml"
+
+
+@pytest.mark.parametrize("password", ["plain", "with \"quotes\" and \\ and 'more'", "$HOME `id` %s"])
+def test_the_start_script_hands_any_password_over(tmp_path: Path, password: str) -> None:
+    """Run as it stands, with other folders and a server that only shows its configuration."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "etc" / "valkey.conf").write_text("port 6379\n")
+    server = tmp_path / "bundle-docker-entrypoint.sh"
+    server.write_text('#!/bin/sh\n[ -z "${VALKEY_PASSWORD:-}" ] || exit 9\n[ "$1" = valkey-server ] && cat "$2"\n')
+    server.chmod(0o755)
+    script = SETTINGS["start.sh"].replace("/etc/valkey", f"{tmp_path}/etc").replace("/run/valkey", f"{tmp_path}/run")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "VALKEY_PASSWORD": password}
+    ran = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    first, second = ran.stdout.splitlines()
+    assert first == "port 6379"
+    name, quoted = second.split(" ", 1)
+    assert name == "requirepass"
+    assert quoted[0] == quoted[-1] == '"'
+    assert quoted[1:-1].replace("\\\\", "\0").replace('\\"', '"').replace("\0", "\\") == password
+    assert (tmp_path / "run" / "valkey.conf").stat().st_mode & 0o077 == 0

@@ -1,0 +1,63 @@
+"""docs/valkey.md names every key, every error an operator can act on, and every right the store needs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from router_memory.backends.valkey.translate import _MEANINGS
+from router_memory.config import load_config
+from router_memory.config.servers import ValkeySection
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "valkey.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+BACKEND = ROOT / "router_memory" / "backends" / "valkey"
+PYTHON = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.py")))
+LUA = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.lua")))
+_DEFECT = "please report"
+
+
+def first_cells(section: str) -> list[str]:
+    cells = re.findall(r"^\| (`.*?) \|", SECTIONS[section], re.MULTILINE)
+    return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_the_table_has_every_key_once_and_no_other() -> None:
+    assert sorted(first_cells("Every key")) == sorted(ValkeySection.model_fields)
+
+
+@pytest.mark.parametrize("text", first_cells("Troubleshooting"))
+def test_an_error_text_is_one_of_the_code(text: str) -> None:
+    """An operator searches for what the screen says; what differs each time is an ellipsis."""
+    assert [part for part in text.split("…") if part.strip() not in PYTHON] == []
+
+
+@pytest.mark.parametrize(
+    "says", [meaning.says for meaning in _MEANINGS if meaning.hint and _DEFECT not in meaning.hint]
+)
+def test_an_error_that_somebody_can_mend_is_explained(says: str) -> None:
+    assert says in SECTIONS["Troubleshooting"]
+
+
+def test_the_least_rights_are_those_the_store_uses() -> None:
+    granted = {right.upper() for right in re.findall(r"\+([a-z._|]+)", SECTIONS["Least rights"].split("```")[1])}
+    used = set(re.findall(r"redis\.call\('([A-Z]+)'", LUA))
+    used |= set(re.findall(r"\"(FT\.[_A-Z]+|EVAL|EVALSHA|INFO|[HZ](?:GET|SET|MGET|GETALL|RANGE|CARD|SCORE))\"", PYTHON))
+    assert used <= granted
+    assert granted - used == {"SCAN"}  # sent by a method of the client
+
+
+@pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_an_example_is_a_valid_configuration(example: str, tmp_path: Path) -> None:
+    document = yaml.safe_load(example)
+    if "global" not in document:
+        document = {"global": {"stores": {"memory": {"enabled": True, "backend": "valkey", **document}}}}
+    section = document["global"]["stores"]["memory"]["valkey"]
+    if "password_file" in section:
+        section["password_file"] = str(tmp_path / "password")
+        (tmp_path / "password").write_text("secret")
+    assert load_config(document, environ={"VALKEY_PASSWORD": "secret"}).warnings == ()

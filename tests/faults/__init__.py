@@ -1,0 +1,1 @@
+"""Faults, each against a real server process."""

@@ -1,0 +1,1 @@
+"""Real servers for tests: how they are found, started, clustered and disturbed."""

@@ -1,0 +1,66 @@
+"""Valkey stores for tests: each with a prefix and an index of its own, removed afterwards."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from router_memory.backends.valkey import Connection, ValkeyStore
+from tests.contract.samples import DIMENSION, FINGERPRINT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+__all__ = ["fresh_names", "store_on"]
+
+
+def fresh_names() -> dict[str, str]:
+    """A prefix and an index name that nobody uses."""
+    token = secrets.token_hex(6)
+    return {"prefix": f"t{token}:", "index_name": f"i{token}"}
+
+
+@asynccontextmanager
+async def store_on(
+    addresses: Sequence[tuple[str, int]],
+    *,
+    cluster: bool = False,
+    connection: dict[str, Any] | None = None,
+    **options: Any,
+) -> AsyncIterator[ValkeyStore]:
+    """An open store that is emptied and closed in the end.
+
+    Args:
+        addresses: Of the server or of nodes of the cluster.
+        cluster: Whether it is one.
+        connection: Arguments of the connection.
+        options: Arguments of the store.
+    """
+    values: dict[str, Any] = {**fresh_names(), "dimension": DIMENSION, "fingerprint": FINGERPRINT, **options}
+    store = ValkeyStore(
+        Connection(addresses=list(addresses), cluster=cluster, **(connection or {})),
+        **values,
+    )
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+        await _clear(addresses, values["prefix"], values["index_name"], cluster=cluster)
+
+
+async def _clear(addresses: Sequence[tuple[str, int]], prefix: str, index_name: str, *, cluster: bool) -> None:
+    """Drops the indexes and deletes the keys of one test."""
+    connection = Connection(addresses=list(addresses), cluster=cluster)
+    await connection.open()
+    try:
+        names = await connection.command("clear", "FT._LIST")
+        for name in (name.decode() for name in names):
+            if name == index_name or name.startswith(f"{index_name}{{"):
+                await connection.command("clear", "FT.DROPINDEX", name, key=name)
+        async for keys in connection.scan("clear", f"{prefix}*"):
+            for key in keys:
+                await connection.command("clear", "UNLINK", key, key=key.decode())
+    finally:
+        await connection.close()
