@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from router_memory import arguments
 from router_memory.errors import BackendUnavailable, InvalidRequest
 from router_memory.pipeline.cleaning import clean
 from router_memory.pipeline.remember import check_content
+from router_memory.pipeline.transfer import batches, every_memory
 from router_memory.plugin.plugin import unserved
 from router_memory.plugin.request import Request
 from router_memory.plugin.writes import Receipt
@@ -26,6 +27,7 @@ from router_memory.types import (
     Page,
     RankingMode,
     Recollection,
+    Restored,
     Scope,
     StoreStats,
     Turn,
@@ -330,6 +332,45 @@ class MemoryPlugin:
         arguments.check_scope(scope)
         return await parts.store.count(scope, types=frozenset(arguments.memory_type(kind) for kind in types))
 
+    # -- moving -----------------------------------------------------------------------------------
+
+    def export(self, scope: Scope | None = None) -> AsyncGenerator[MemoryRecord, None]:
+        """Every memory of the scope, or of all users, a user after the other, each newest first.
+
+        They are read a page at a time while requests go on. Turns accepted before are written first. A memory that
+        is there all the while is given once; of all users, some 100 bytes for each are kept to that end. No model
+        is needed.
+
+        Args:
+            scope: A user, maybe narrowed to a project; ``None`` for all users.
+        """
+        parts = self._ready("export")
+        if scope is not None:
+            arguments.check_scope(scope)
+        return _exported(parts, scope)
+
+    async def restore(self, records: Iterable[MemoryRecord] | AsyncIterable[MemoryRecord]) -> Restored:
+        """Stores memories as they are: those of `export`, maybe of another store or with another model.
+
+        Ids, owners, times, counts and everything else stay; only vectors and stems are made anew. What is there
+        already is left alone, so a call that failed can be repeated. Records are taken as they come and stored in
+        batches.
+
+        Raises:
+            InvalidRequest: A record is not fit to be stored; the message says which, counted from 1. Those before
+                it are stored.
+        """
+        return await self._restore(records, first=1)
+
+    async def _restore(self, records: Iterable[MemoryRecord] | AsyncIterable[MemoryRecord], *, first: int) -> Restored:
+        parts = self._ready("restore")
+        stored = merged = 0
+        async for batch in batches(records, first=first):
+            statuses = await parts.remember.records(batch)
+            stored += statuses.count(WriteStatus.STORED)
+            merged += statuses.count(WriteStatus.MERGED)
+        return Restored(stored, merged)
+
     def _ready(self, operation: str) -> Assembly:
         if not self._parts.opened:
             raise BackendUnavailable(
@@ -365,3 +406,12 @@ class MemoryPlugin:
     def warnings(self) -> tuple[str, ...]:
         """What the configuration asks for that has no effect here, or not the full one."""
         return self._parts.warnings
+
+
+async def _exported(parts: Assembly, scope: Scope | None) -> AsyncGenerator[MemoryRecord, None]:
+    if scope is None:
+        await parts.plugin.drain()
+    else:
+        await parts.plugin.settle(scope)
+    async for record in every_memory(parts.store, scope):
+        yield record

@@ -6,7 +6,7 @@ other a test double that the contract suite holds to the same behaviour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -210,6 +210,13 @@ class MemoryStore(Protocol):
 
     async def touch(self, scope: Scope, ids: Sequence[str], at: datetime) -> None:
         """Counts an access for each time an id stands in `ids`. Ids that are gone are ignored; the epoch stays."""
+        ...
+
+    def users(self) -> AsyncIterator[str]:
+        """The ids of all who have memories, in no particular order; for operators.
+
+        They are read in small steps while writes go on. A user who is there all the while is given at least once.
+        """
         ...
 
     async def stats(self) -> StoreStats:

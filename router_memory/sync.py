@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from router_memory.errors import BackendUnavailable, RouterMemoryError, SyncCallInLoop
+from router_memory.errors import BackendUnavailable, InvalidRequest, RouterMemoryError, SyncCallInLoop
 from router_memory.memory import MemoryPlugin
+from router_memory.pipeline.transfer import BATCH
 from router_memory.plugin.writes import Receipt
 from router_memory.types import (
     Hit,
@@ -22,6 +25,7 @@ from router_memory.types import (
     Outcome,
     Page,
     Recollection,
+    Restored,
     Scope,
     StoreStats,
     Turn,
@@ -214,6 +218,31 @@ class SyncMemory:
         """See `MemoryPlugin.count`."""
         return self._run("count", self._memory.count(scope, types=types))
 
+    def export(self, scope: Scope | None = None) -> Iterator[MemoryRecord]:
+        """See `MemoryPlugin.export`."""
+        return self._each(self._run("export", _begin(self._memory, scope)))
+
+    def restore(self, records: Iterable[MemoryRecord]) -> Restored:
+        """See `MemoryPlugin.restore`. Records are taken on the calling thread, so they may be an export's."""
+        if not isinstance(records, Iterable):
+            raise InvalidRequest(f"records must be iterable, not {type(records).__name__}", field="records")
+        iterator, total, first = iter(records), Restored(), 1
+        while True:
+            batch = list(islice(iterator, BATCH))
+            done = self._run("restore", self._memory._restore(batch, first=first))  # noqa: SLF001 - two halves again
+            total = Restored(total.stored + done.stored, total.merged + done.merged)
+            if len(batch) < BATCH:
+                return total
+            first += BATCH
+
+    def _each(self, records: AsyncGenerator[MemoryRecord, None]) -> Iterator[MemoryRecord]:
+        try:
+            while batch := self._run("export", _take(records, BATCH)):
+                yield from batch
+        finally:
+            with suppress(BackendUnavailable, SyncCallInLoop):  # closed meanwhile, which has ended it too
+                self._run("export", records.aclose())
+
     def stats(self) -> StoreStats:
         """See `MemoryPlugin.stats`."""
         return self._run("stats", self._memory.stats())
@@ -265,6 +294,20 @@ class SyncMemory:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.stop()
+
+
+async def _begin(memory: MemoryPlugin, scope: Scope | None) -> AsyncGenerator[MemoryRecord, None]:
+    return memory.export(scope)
+
+
+async def _take(records: AsyncGenerator[MemoryRecord, None], most: int) -> list[MemoryRecord]:
+    """The next records; none at the end."""
+    taken: list[MemoryRecord] = []
+    async for record in records:
+        taken.append(record)
+        if len(taken) == most:
+            break
+    return taken
 
 
 def _closed(method: str) -> BackendUnavailable:

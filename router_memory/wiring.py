@@ -99,7 +99,7 @@ class Assembly:
 
         Raises:
             ConfigError: The configuration does not fit the model.
-            InvalidRequest: `planned` is no whole number from 0 up.
+            InvalidRequest: `planned` is no whole number from 1 up.
         """
         embedder = self._make_embedder()
         try:

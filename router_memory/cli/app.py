@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from router_memory import __version__
-from router_memory.cli import check, demo, doctor, memories, operations
+from router_memory.cli import check, demo, doctor, memories, operations, transfer
 
 __all__ = ["Session", "app"]
 
@@ -47,6 +47,8 @@ app.command("list")(memories.list_)
 app.command("update")(memories.update)
 app.command("forget")(operations.forget)
 app.command("stats")(operations.stats)
+app.command("export")(transfer.export)
+app.command("import")(transfer.import_)
 app.command("doctor")(doctor.doctor)
 
 

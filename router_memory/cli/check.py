@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router_memory.config import Config
+    from router_memory.config.servers import ValkeySection
 
 __all__ = ["check"]
 
@@ -52,6 +53,8 @@ def _store(config: Config) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = [("backend", config.backend)]
     if config.backend == "embedded" and config.any_enabled:
         rows.append(("data", str(config.data_path)))
+    if config.backend == "valkey":
+        rows += _server(memory.valkey)
     rows += [
         ("embedding_model", memory.embedding_model),
         ("deadline_ms", memory.deadline_ms),
@@ -63,11 +66,24 @@ def _store(config: Config) -> list[tuple[str, Any]]:
     return rows
 
 
+def _server(valkey: ValkeySection) -> list[tuple[str, Any]]:
+    addresses = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in valkey.servers]
+    return [
+        ("cluster" if valkey.cluster else "server", addresses),
+        ("database", valkey.database),
+        ("encrypted", valkey.tls_enabled),
+        ("prefix", valkey.collection_prefix),
+        ("index", f"{valkey.index_name} ({valkey.index_type})"),
+    ]
+
+
 def _view(config: Config) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble(("valid ", "bold green"), printable(config.file)), Text()]
     general = Table.grid(padding=(0, 2))
     for key, value in [*_store(config), ("remembers", sorted(config.write_policy.roles))]:
-        shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+        shown = _yes(value) if isinstance(value, bool) else str(value)
+        if isinstance(value, list):
+            shown = ", ".join(map(str, value)) or "none"
         general.add_row(Text(key.replace("_", " "), style="dim"), safe(shown))
     parts.append(general)
     base = config.policy(None)

@@ -78,10 +78,13 @@ def _view(backend: str, findings: Sequence[Finding]) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
+    given: set[str] = set()
     for finding in findings:
         said = safe(finding.finding)
         if finding.advice:
-            said.append(f"\n→ {printable(finding.advice)}", style=_STYLES[finding.status].removeprefix("bold "))
+            advice = "as above" if finding.advice in given else printable(finding.advice)
+            said.append(f"\n→ {advice}", style=_STYLES[finding.status].removeprefix("bold "))
+        given.add(finding.advice)
         table.add_row(Text(finding.status.value, style=_STYLES[finding.status]), safe(finding.name), said)
     return Group(table, Text(), _verdict(backend, findings))
 

@@ -79,7 +79,7 @@ class ValkeySection(ServerSection):
     index_m: Annotated[int, Field(ge=2, le=512)] = 16
     index_ef_construction: Annotated[int, Field(ge=1, le=4096)] = 256
     ef_runtime: Annotated[int, Field(ge=1, le=4096)] = 200
-    promote_at: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    promote_at: Annotated[int, Field(ge=1, le=10_000_000)] = 5_000
     max_promoted: Annotated[int, Field(ge=0, le=10_000)] = 64
     cluster: bool = False
     addresses: tuple[str, ...] = ()

@@ -69,6 +69,37 @@ class Remember:
         (status,) = await self.store.add(record.scope, [write])
         return status
 
+    async def records(self, records: Sequence[MemoryRecord]) -> list[WriteStatus]:
+        """Stores ready-made memories of any scopes, embedding together those that are not there yet.
+
+        Errors of embedder and store pass through. What was stored before them stays; repeating the call is safe.
+
+        Returns:
+            For each record, in order, STORED, or MERGED where the user has its id already.
+        """
+        statuses = [WriteStatus.MERGED] * len(records)
+        fresh = await self._unknown(records)
+        by_scope: dict[Scope, list[tuple[int, MemoryWrite]]] = {}
+        for place, write in zip(fresh, await self._with_vectors([records[place] for place in fresh]), strict=True):
+            by_scope.setdefault(write.record.scope, []).append((place, write))
+        for scope, placed in by_scope.items():
+            for (place, _), status in zip(
+                placed, await self.store.add(scope, [write for _, write in placed]), strict=True
+            ):
+                statuses[place] = status
+        return statuses
+
+    async def _unknown(self, records: Sequence[MemoryRecord]) -> list[int]:
+        """The places of those records whose ids their users have not yet; the first of equal ones."""
+        first: dict[str, dict[str, int]] = {}
+        for place, record in enumerate(records):
+            first.setdefault(record.scope.user_id, {}).setdefault(record.id, place)
+        fresh: list[int] = []
+        for user, places in first.items():
+            known = await self.store.contains(Scope(user), list(places))
+            fresh += [place for id, place in places.items() if id not in known]  # noqa: A001 - the field's own name
+        return sorted(fresh)
+
     async def change(
         self,
         record: MemoryRecord,

@@ -22,6 +22,7 @@ __all__ = [
     "check_moment",
     "check_plain_text",
     "check_query",
+    "check_record",
     "check_types",
     "check_writes",
 ]
@@ -112,7 +113,7 @@ def check_writes(scope: Scope, writes: Sequence[MemoryWrite], dimension: int) ->
         owner = write.record.scope
         if owner.user_id != scope.user_id or owner.project != scope.project:
             raise InvalidRequest("a record belongs to another scope than the call's", field="scope")
-        _check_record(write.record)
+        check_record(write.record)
         _check_document(write.document)
         _check_vectors(write.vectors, f"(n, {dimension})", dimension, rows=True)
 
@@ -136,9 +137,14 @@ def check_change(change: MemoryChange, dimension: int) -> None:
 
 
 def _check_document(document: Document) -> None:
-    for stem, frequency in document.stems.items():
-        check_plain_text(stem, "stems")
-        check_integer(frequency, "stems")
+    for frequency in document.stems.values():
+        if type(frequency) is not int or not 0 <= frequency <= _MAX_INTEGER:
+            check_integer(frequency, "stems")
+    try:
+        all_stems = "".join(document.stems)  # one check instead of one for each: a large import has many
+    except TypeError:
+        raise InvalidRequest("stems must be strings", field="stems") from None
+    check_plain_text(all_stems, "stems")
     check_integer(document.length, "length")
 
 
@@ -147,7 +153,8 @@ def _check_importance(value: object) -> None:
         raise InvalidRequest("importance must be a finite number", field="importance")
 
 
-def _check_record(record: MemoryRecord) -> None:
+def check_record(record: MemoryRecord) -> None:
+    """Raises `InvalidRequest` for the first field that is not fit to be stored."""
     check_plain_text(record.id, "id")
     if not record.id:
         raise InvalidRequest("id must not be empty", field="id")

@@ -1,6 +1,6 @@
 """The vocabulary: frozen dataclasses and enums that every layer shares. Imports nothing heavy."""
 
-from router_memory.types.finding import REACHABLE, CheckStatus, Finding, size_text
+from router_memory.types.finding import REACHABLE, CheckStatus, Finding, several, size_text
 from router_memory.types.outcome import (
     Cut,
     Dropped,
@@ -32,6 +32,7 @@ from router_memory.types.record import (
     MemoryType,
     MemoryWrite,
     Page,
+    Restored,
     Turn,
     WriteStatus,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "Recollection",
     "ReflectionAlgorithm",
     "ReflectionPolicy",
+    "Restored",
     "Scope",
     "Status",
     "StoreStats",
@@ -78,5 +80,6 @@ __all__ = [
     "check_id",
     "conversation_key",
     "record_id",
+    "several",
     "size_text",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["REACHABLE", "CheckStatus", "Finding", "size_text"]
+__all__ = ["REACHABLE", "CheckStatus", "Finding", "several", "size_text"]
 
 REACHABLE = "reachable"
 """Name of the finding that says whether the store answers at all. Where it fails nothing else can be told."""
@@ -54,3 +54,8 @@ def size_text(count: float) -> str:
             return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
         size /= _STEP
     return f"{size:,.1f} {_UNITS[-1]}"
+
+
+def several(count: int, one: str, more: str) -> str:
+    """A number with the word for one or for more, such as ``1,200 users``."""
+    return f"{count:,} {one if count == 1 else more}"

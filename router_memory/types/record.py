@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Document", "MemoryChange", "MemoryRecord", "MemoryType", "MemoryWrite", "Page", "Turn", "WriteStatus"]
+__all__ = [
+    "Document",
+    "MemoryChange",
+    "MemoryRecord",
+    "MemoryType",
+    "MemoryWrite",
+    "Page",
+    "Restored",
+    "Turn",
+    "WriteStatus",
+]
 
 
 class MemoryType(StrEnum):
@@ -142,6 +152,19 @@ class WriteStatus(StrEnum):
     """The store or the embedder refused it; it was not stored."""
     UNKNOWN = "unknown"
     """The store did not answer; it may or may not be stored. Writing it again is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of memories that were brought back.
+
+    Attributes:
+        stored: How many are new here.
+        merged: How many were there already; nothing of those changed.
+    """
+
+    stored: int = 0
+    merged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from router_memory.errors import BackendUnavailable, InvalidRequest
 from router_memory.types import (
     CandidateQuery,
     CandidateSet,
+    CheckStatus,
     Document,
     MemoryChange,
     MemoryType,
@@ -668,6 +670,33 @@ class StoreContract:
         left = {record.id for record in (await store.list(ALICE)).records}
         assert left == set(ids(writes)) - set(ids([writes[0], writes[2], writes[4]]))
 
+    # -- all users
+
+    async def test_users_are_those_who_have_memories(self, store: MemoryStore) -> None:
+        """Whatever their ids are; one whose memories were forgotten is none any more."""
+        for user in STRANGE_IDS:
+            scope = Scope(user, "p")
+            await store.add(scope, [memory(scope, 1)])
+        await store.forget_scope(Scope(STRANGE_IDS[0]))
+        assert {user async for user in store.users()} == set(STRANGE_IDS[1:])
+
+    async def test_nobody_has_memories_in_an_empty_store(self, store: MemoryStore) -> None:
+        """There is nothing to give."""
+        assert [user async for user in store.users()] == []
+
+    async def test_users_are_given_while_others_write(self, store: MemoryStore) -> None:
+        """More than one read brings; everybody who is there all the while is among them."""
+        names = [f"user {number}" for number in range(1_100)]
+        await asyncio.gather(*(store.add(Scope(name), [memory(Scope(name), 1)]) for name in names))
+        given = []
+        async for user in store.users():
+            given.append(user)
+            if len(given) % 100 == 0:
+                new = Scope(f"new {len(given)}")
+                await store.add(new, [memory(new, 1)])
+                await store.forget_scope(new)
+        assert set(names) <= set(given)
+
     # -- concurrency and life cycle
 
     async def test_concurrent_writes_and_searches_agree(self, store: MemoryStore) -> None:
@@ -711,6 +740,19 @@ class StoreContract:
         assert stats.backend == store.name
         assert stats.bytes > 0
 
+    async def test_an_examination_of_a_sound_store_finds_no_failure(self, store: MemoryStore) -> None:
+        """Each finding has a name of its own, data that JSON can hold, and advice where there is something to do."""
+        await store.add(ALICE, memories(ALICE, 3))
+        findings = await store.examine(planned=1_000_000)
+        names = [finding.name for finding in findings]
+        assert len(set(names)) == len(names)
+        assert "planned" in names
+        assert [finding for finding in findings if finding.status is CheckStatus.FAIL] == []
+        assert all(finding.advice for finding in findings if finding.status is CheckStatus.WARN)
+        json.dumps([dict(finding.data) for finding in findings])
+        with pytest.raises(InvalidRequest):
+            await store.examine(planned=0)
+
     async def test_open_and_close_may_be_repeated(self, store: MemoryStore) -> None:
         """Both are idempotent."""
         await store.open()
@@ -738,3 +780,5 @@ class StoreContract:
         )
         for outcome in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(outcome, BackendUnavailable)
+        with pytest.raises(BackendUnavailable):
+            [user async for user in store.users()]

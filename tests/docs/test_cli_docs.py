@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pytest
 import typer
 
 from router_memory.cli.app import app
+from router_memory.storage.portable import FIELDS, from_line, to_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +66,13 @@ def test_every_parameter_says_what_it_is_for(path: str) -> None:
 def test_options_named_in_running_text_exist() -> None:
     known = {name for command in COMMANDS.values() for name in parameters(command)}
     assert set(OPTION.findall(" ".join(re.findall(r"`(--[^`]+)`", PAGE)))) <= known
+
+
+def test_the_line_of_an_export_is_one() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    record, unknown = from_line(example.replace("\n", "").encode())
+    assert (tuple(json.loads(example)), unknown) == (FIELDS, ())
+    assert json.loads(to_line(record)) == json.loads(example)
 
 
 def test_exit_codes_are_those_of_the_program() -> None:

@@ -11,10 +11,12 @@ import yaml
 from router_memory.backends.valkey.translate import _MEANINGS
 from router_memory.config import load_config
 from router_memory.config.servers import ValkeySection
+from router_memory.types import REACHABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "valkey.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split("## Where data are")[0]
 BACKEND = ROOT / "router_memory" / "backends" / "valkey"
 PYTHON = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.py")))
 LUA = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.lua")))
@@ -41,6 +43,18 @@ def test_an_error_text_is_one_of_the_code(text: str) -> None:
 )
 def test_an_error_that_somebody_can_mend_is_explained(says: str) -> None:
     assert says in SECTIONS["Troubleshooting"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "check"),
+    [
+        *(("valkey", check) for check in first_cells("Is all well?")),
+        *(("embedded", check) for check in re.findall(r"^\| `([a-z ]+)` \| ", OPERATIONS, re.MULTILINE)),
+    ],
+)
+def test_a_check_of_the_doctor_is_one_of_the_code(backend: str, check: str) -> None:
+    code = (BACKEND.parent / backend / "examine.py").read_text(encoding="utf-8")
+    assert f'"{check}"' in code or check == REACHABLE or f"_{check}(self)" in code
 
 
 def test_the_least_rights_are_those_the_store_uses() -> None:

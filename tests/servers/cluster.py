@@ -22,6 +22,7 @@ _BUS = 10_000  # the cluster's bus listens on this offset from the port
 _COORDINATOR = 20_294  # and Search's coordinator on this one
 _SECONDS = 30.0
 _POLL_SECONDS = 0.02
+_LOG_LINES = 5
 _POLYNOMIAL = 0x1021
 
 
@@ -124,7 +125,10 @@ class Cluster:
             primary = self.nodes[number % self.primaries].ask("CLUSTER", "MYID")
             assert isinstance(primary, bytes)
             node.ask("CLUSTER", "REPLICATE", primary)
-        self._wait("cluster_state ok", lambda: all(self._agrees(node) for node in self.nodes))
+        self.wait()
+        for number in range(self.primaries):
+            self.nodes[number].ask("SET", self.key_on(number), "", "PX", "1")  # something for its replicas to have
+        self._wait("clients told of all", lambda: all(self._told(node) == len(self.nodes) for node in self.nodes))
         return self
 
     def close(self) -> None:
@@ -140,7 +144,7 @@ class Cluster:
 
     def log(self) -> str:
         """The ends of the nodes' logs."""
-        return "\n".join(f"--- {node.port}\n{node.log()}" for node in self.nodes)
+        return "\n".join(f"--- {node.port}\n{node.log(lines=_LOG_LINES)}" for node in self.nodes)
 
     # -- inside
 
@@ -154,6 +158,12 @@ class Cluster:
         assert isinstance(info, bytes)
         whole = b"cluster_state:ok" in info and b"cluster_slots_ok:16384" in info
         return whole and self._known(node) == len(self.nodes)
+
+    def _told(self, node: Server) -> int:
+        """How many nodes it tells clients of: a replica only once it has some of its primary's data."""
+        shards = node.ask("CLUSTER", "SLOTS")
+        assert isinstance(shards, list)
+        return sum(len(shard) - 2 for shard in shards if isinstance(shard, list))
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
         until = time.monotonic() + _SECONDS

@@ -176,13 +176,13 @@ class Server(Endpoint):
             raise ServerDied("the server is not running")
         return self._process.pid
 
-    def log(self) -> str:
+    def log(self, *, lines: int = _LOG_LINES) -> str:
         """The end of its log."""
         try:
-            lines = (self.folder / "server.log").read_text(errors="replace").splitlines()
+            written = (self.folder / "server.log").read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return ""
-        return "\n".join(lines[-_LOG_LINES:])
+        return "\n".join(written[-lines:])
 
     # -- inside
 
@@ -194,6 +194,7 @@ class Server(Endpoint):
             "dir": f'"{self.folder}"',
             "save": '""',
             "enable-debug-command": "yes",
+            "repl-diskless-sync-delay": "0",
         } | self.config
         lines = [
             f"{name} {single}"

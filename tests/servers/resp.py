@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-__all__ = ["Answer", "ServerSaid", "ask"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Answer", "ServerSaid", "ask", "ask_many"]
 
 Answer: TypeAlias = "bytes | int | ServerSaid | list[Answer] | None"
 
 _SECONDS = 5.0
+_AT_ONCE = 200
 
 
 class ServerSaid(Exception):
@@ -31,6 +35,23 @@ def ask(
             _raise(_read(replies))
         connection.sendall(_command(*args))
         return _raise(_read(replies))
+
+
+def ask_many(
+    port: int, commands: Sequence[Sequence[str | bytes]], *, host: str = "127.0.0.1", seconds: float = _SECONDS
+) -> list[Answer]:
+    """The replies to commands sent at once; an error reply stands in its place.
+
+    Raises:
+        OSError: No connection, or no answer in time.
+    """
+    with socket.create_connection((host, port), timeout=seconds) as connection, connection.makefile("rb") as replies:
+        answers: list[Answer] = []
+        for start in range(0, len(commands), _AT_ONCE):
+            some = commands[start : start + _AT_ONCE]
+            connection.sendall(b"".join(_command(*command) for command in some))
+            answers += [_read(replies) for _ in some]
+        return answers
 
 
 def _raise(reply: Answer) -> Answer:

@@ -12,7 +12,7 @@ from tests.contract.samples import DIMENSION, FINGERPRINT
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-__all__ = ["fresh_names", "store_on"]
+__all__ = ["clear", "fresh_names", "store_on"]
 
 
 def fresh_names() -> dict[str, str]:
@@ -47,10 +47,10 @@ async def store_on(
         yield store
     finally:
         await store.close()
-        await _clear(addresses, values["prefix"], values["index_name"], cluster=cluster)
+        await clear(addresses, values["prefix"], values["index_name"], cluster=cluster)
 
 
-async def _clear(addresses: Sequence[tuple[str, int]], prefix: str, index_name: str, *, cluster: bool) -> None:
+async def clear(addresses: Sequence[tuple[str, int]], prefix: str, index_name: str, *, cluster: bool) -> None:
     """Drops the indexes and deletes the keys of one test."""
     connection = Connection(addresses=list(addresses), cluster=cluster)
     await connection.open()

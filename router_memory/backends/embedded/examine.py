@@ -17,7 +17,7 @@ from router_memory.backends.embedded.hnsw import GraphFiles
 from router_memory.backends.embedded.schema import SCHEMA_VERSION, Layout, adopt, prepare
 from router_memory.backends.embedded.translate import damaged, translating
 from router_memory.errors import BackendError, BackendUnavailable, IndexMismatch
-from router_memory.types import REACHABLE, CheckStatus, Finding, size_text
+from router_memory.types import REACHABLE, CheckStatus, Finding, several, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +192,7 @@ def _held(connection: sqlite3.Connection, path: Path, settings: Settings) -> _He
 
 def _memories(held: _Held, settings: Settings) -> Finding:
     each = held.bytes / held.memories if held.memories else 0
-    text = f"{_several(held.memories, 'memory', 'memories')} of {_several(held.users, 'user', 'users')}"
+    text = f"{several(held.memories, 'memory', 'memories')} of {several(held.users, 'user', 'users')}"
     if held.memories:
         text += f", {each:,.0f} bytes each with vectors and indexes"
     if held.large:
@@ -213,10 +213,6 @@ def _memories(held: _Held, settings: Settings) -> Finding:
             "bytes_each": each,
         },
     )
-
-
-def _several(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
 
 
 def _planned(path: Path, settings: Settings, held: _Held | None, planned: int) -> Finding:
@@ -335,6 +331,7 @@ def _durability(path: Path, settings: Settings) -> Finding:
         f"synchronous {settings.synchronous}: "
         + kept.get(settings.synchronous, "power loss may destroy the file")
         + f"; SQLite {sqlite3.sqlite_version}",
+        "" if settings.synchronous in kept else "set embedded.synchronous to full or normal",
         data={"synchronous": settings.synchronous, "sqlite": sqlite3.sqlite_version, "path": str(path)},
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-__all__ = ["contains", "count", "existing", "find_row", "get", "owned", "page", "tally", "type_names"]
+__all__ = ["contains", "count", "existing", "find_row", "get", "owned", "page", "tally", "type_names", "users"]
 
 
 def type_names(types: Iterable[MemoryType]) -> str | None:
@@ -80,6 +80,14 @@ def count(connection: sqlite3.Connection, scope: Scope, types: Iterable[MemoryTy
     if state is None:
         return 0
     return tally(connection, state.key, find_project(connection, scope, state.key), type_names(types))
+
+
+def users(connection: sqlite3.Connection, behind: int, limit: int) -> list[tuple[int, str]]:
+    """Keys and ids of up to `limit` users with memories whose keys are greater than `behind`, in their order."""
+    rows = connection.execute(
+        "SELECT key, user_id FROM users WHERE key > ? AND documents > 0 ORDER BY key LIMIT ?", (behind, limit)
+    )
+    return rows.fetchall()
 
 
 def page(

@@ -218,5 +218,6 @@ def _compare(what: str, expected: str, found: str, path: Path) -> None:
         operation="open",
         expected=expected,
         found=found,
-        hint=f"configure {what} {found!r} again, or another path and embed the memories anew; nothing was changed",
+        hint=f"configure {what} {found!r} again; or give the new one its own embedded.path and move the memories: "
+        "router-memory export --all --config OLD.yaml | router-memory import - --config NEW.yaml; nothing was changed",
     )

@@ -28,7 +28,7 @@ from router_memory.storage.checks import check_integer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
     from router_memory.types import (
@@ -51,6 +51,7 @@ __all__ = ["EmbeddedStore"]
 _T = TypeVar("_T")
 
 _FORGET_BATCH = 1_000
+_USERS_READ = 500
 _DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
 _SYNCHRONOUS = ("full", "normal", "off")
 
@@ -236,6 +237,14 @@ class EmbeddedStore:
         check_moment(at, "at")
         await self._write("touch", scope, partial(changes.touch, scope=scope, ids=tuple(ids), at=at))
 
+    async def users(self) -> AsyncIterator[str]:
+        """See `MemoryStore.users`."""
+        behind = 0
+        while found := await self._read("users", partial(reads.users, behind=behind, limit=_USERS_READ)):
+            for _, user_id in found:
+                yield user_id
+            behind = found[-1][0]
+
     async def stats(self) -> StoreStats:
         """See `MemoryStore.stats`. Checks the structure of the whole file, so it takes its time on a large one.
 
@@ -249,6 +258,8 @@ class EmbeddedStore:
         """See `MemoryStore.examine`. Reads the whole file, so it takes its time on a large one."""
         if planned is not None:
             check_integer(planned, "planned")
+            if planned < 1:
+                raise InvalidRequest("planned must be at least 1", field="planned")
         return await asyncio.to_thread(examine, self._path, self._settings, planned)
 
     async def settle(self) -> None:

@@ -13,13 +13,15 @@ import logging
 import os
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from router_memory.backends.valkey.translate import (
     BACKEND,
     NotPrimary,
+    ScriptMissing,
     Unreachable,
     translated,
     translating,
@@ -27,7 +29,7 @@ from router_memory.backends.valkey.translate import (
 from router_memory.errors import BackendError, BackendTimeout, BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from glide import GlideClient, GlideClusterClient, GlideClusterClientConfiguration, Route
 
@@ -48,8 +50,11 @@ _RECONNECT_JITTER_PERCENT = 20
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 0.8  # with the time a connection takes, below the second recovery may take
 _RIVALS = 3
+_FIRST_NUDGE_SECONDS = 0.01
+_LONGEST_NUDGE_SECONDS = 0.1
 _CLOSE_SECONDS = 2.0
 _IN_FLIGHT = 4_000
+_ECHO = ("ECHO", "router-memory")  # unlike PING a server answers it when it cannot save or lost its primary
 _SCAN_COUNT = 1_000
 
 
@@ -219,7 +224,7 @@ class Connection:
             BackendError: See `translating`.
         """
         # glide's own Script loads a text it misses on every primary, so one that is down would fail them all.
-        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        digest = _digest(script)
         rest = [str(len(keys)), *keys, *args]
         route_key = _text(keys[0]) if keys else None
 
@@ -234,6 +239,36 @@ class Connection:
             return await self._send(client, ["EVAL", script, *rest], route_key)
 
         return await self._call(self._control(operation), operation, send, route_key)
+
+    async def run_all(
+        self,
+        operation: str,
+        script: str,
+        calls: Sequence[tuple[Sequence[Argument], Sequence[Argument]]],
+        *,
+        key: str,
+    ) -> list[Reply | BackendError]:
+        """The replies of a Lua script to several calls, sent in one round trip; see `run` and `pipeline`.
+
+        Args:
+            operation: What is being done, for errors.
+            script: The text.
+            calls: For each call the keys and the other arguments.
+            key: On a cluster, the key whose node is asked; the keys of all calls are in its slot.
+
+        Raises:
+            BackendError: See `translating`; nothing is known about any of the calls then.
+        """
+        digest = _digest(script)
+        commands = [("EVALSHA", digest, str(len(keys)), *keys, *args) for keys, args in calls]
+        replies = await self.pipeline(operation, commands, key=key)
+        for place, reply in enumerate(replies):
+            if isinstance(reply, ScriptMissing):
+                try:
+                    replies[place] = await self.run(operation, script, *calls[place])
+                except BackendError as error:
+                    replies[place] = error
+        return replies
 
     async def pipeline(
         self,
@@ -271,7 +306,9 @@ class Connection:
                 for command in commands:
                     spread.custom_command(list(command))
                 options = ClusterBatchOptions(timeout=milliseconds, route=_slot(key, replica=replica))
-                replies = await cast("GlideClusterClient", client).exec(spread, raise_on_error=False, options=options)
+                nodes = cast("GlideClusterClient", client)
+                with self._nudging(nodes):
+                    replies = await nodes.exec(spread, raise_on_error=False, options=options)
             else:
                 batch = Batch(is_atomic=False)
                 for command in commands:
@@ -380,6 +417,34 @@ class Connection:
             raise lane.failure
         return lane.client
 
+    @contextmanager
+    def _nudging(self, client: GlideClusterClient) -> Iterator[None]:
+        """Sends small commands beside a batch that takes longer than usual.
+
+        While a node does not answer, glide 2.5 leaves batches for the others lying until something else happens.
+        """
+        loop = asyncio.get_running_loop()
+        nudges: list[asyncio.Task[None]] = []
+        timer = loop.call_later(_FIRST_NUDGE_SECONDS, lambda: nudges.append(loop.create_task(self._nudge(client))))
+        try:
+            yield
+        finally:
+            timer.cancel()
+            for nudge in nudges:
+                nudge.cancel()
+
+    @staticmethod
+    async def _nudge(client: GlideClusterClient) -> None:
+        from glide import GlideError
+
+        pause = _FIRST_NUDGE_SECONDS
+        while True:
+            with suppress(GlideError, TimeoutError):
+                async with asyncio.timeout(pause):
+                    await client.custom_command(list(_ECHO), _route(None))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_NUDGE_SECONDS)
+
     # -- recovery
 
     def _consider(self, lane: _Lane, reply: object, key: str | None) -> None:
@@ -412,7 +477,7 @@ class Connection:
         finally:
             for task, client in asked.items():
                 task.cancel()
-                if client is not lane.client:
+                if client is not lane.client and client not in self._retired:
                     self._close(client)
 
     async def _ask_more(
@@ -429,35 +494,27 @@ class Connection:
             asked[asyncio.get_running_loop().create_task(self._ask(client, key))] = client
 
     async def _ask(self, client: _Client, key: str | None) -> None:
-        # ECHO, for a server that cannot save to its disk refuses PING, and one that loads its data does too.
         limit = 2 * min(self.timeout, _CONNECT_SECONDS) + min(self.timeout, _ECHO_SECONDS)
         async with asyncio.timeout(limit):
-            await self._send(client.glide, ["ECHO", "router-memory"], key)
+            await self._send(client.glide, _ECHO, key)
 
     async def _answer(self, lane: _Lane, asked: dict[asyncio.Task[None], _Client], pause: float) -> _Client | None:
         """The first client that answers within `pause` seconds; the lane's own if several do."""
         until = time.monotonic() + pause
-        while True:
-            left = max(0.0, until - time.monotonic())
-            done, _ = (
-                await asyncio.wait(asked, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if asked
-                else (
-                    await asyncio.sleep(left, set()),
-                    None,
-                )
-            )
-            winners = [asked[task] for task in done if self._alive(lane, asked[task], task)]
-            for task in done:
-                client = asked.pop(task)
-                if client not in winners:
-                    await self._discard(lane, client)
-                elif client is not lane.client and client is not winners[0]:
-                    self._close(client)
-            if winners:
-                return lane.client if lane.client in winners else winners[0]
-            if not done:
+        while (left := until - time.monotonic()) > 0:
+            if not asked:
+                await asyncio.sleep(left)
                 return None
+            done, _ = await asyncio.wait(asked, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            heard = {asked.pop(task): task for task in done}
+            answered = [client for client, task in heard.items() if self._alive(lane, client, task)]
+            winner = lane.client if lane.client in answered else next(iter(answered), None)
+            for client in heard:
+                if client is not winner:
+                    await self._discard(lane, client)
+            if winner is not None:
+                return winner
+        return None
 
     def _alive(self, lane: _Lane, client: _Client, asked: asyncio.Task[None]) -> bool:
         """Whether the server was heard: an error of its own is an answer, on a connection that is made."""
@@ -578,6 +635,12 @@ class Connection:
 def _join(threads: Sequence[threading.Thread]) -> None:
     for thread in threads:
         thread.join(_CLOSE_SECONDS)
+
+
+@lru_cache(maxsize=16)
+def _digest(script: str) -> str:
+    """What EVALSHA calls a script."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _milliseconds(seconds: float) -> int:

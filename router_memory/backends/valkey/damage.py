@@ -11,11 +11,15 @@ from router_memory.errors import BackendRejected
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Damaged", "Misfiled", "reading"]
+__all__ = ["Damaged", "Foreign", "Misfiled", "reading"]
 
 
 class Damaged(Exception):
     """A value is not what the store writes. The text tells which, never what it says."""
+
+
+class Foreign(Damaged):
+    """An index is not one the store makes."""
 
 
 class Misfiled(Exception):
@@ -32,6 +36,13 @@ def reading(operation: str, location: str) -> Iterator[None]:
     """
     try:
         yield
+    except Foreign as error:
+        raise BackendRejected(
+            f"{location}: {error}",
+            backend=BACKEND,
+            operation=operation,
+            hint="another program uses that name: configure an index_name of your own; nothing was changed",
+        ) from error
     except Damaged as error:
         raise BackendRejected(
             f"{location}: the data are damaged: {error}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from router_memory.backends.valkey.keys import schema_key
-from router_memory.backends.valkey.query import Knn, nearest, owned_by
-from router_memory.backends.valkey.records import encode_vector
+from router_memory.backends.valkey.query import LONGEST_TIMEOUT_MS, Knn, Options, nearest, owned_by
+from router_memory.backends.valkey.records import encode_vectors
 from router_memory.backends.valkey.schema import Layout, Shape
 from router_memory.backends.valkey.scripts import script
 from router_memory.backends.valkey.totals import server_facts, totals
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch, InvalidRequest
-from router_memory.types import REACHABLE, CheckStatus, Finding, Scope, StoreStats, size_text
+from router_memory.types import REACHABLE, CheckStatus, Finding, Scope, StoreStats, several, size_text
 
 if TYPE_CHECKING:
     from router_memory.backends.valkey.connection import Connection
@@ -77,18 +77,17 @@ class Examination:
         found = [Finding(REACHABLE, OK, f"{self.connection.location} answers", data={"first_seconds": seconds})]
         found.append(self._encryption())
         facts = await self._facts(found)
-        checks = (self._module, self._data, self._index_state, self._rights)
-        found += [await self._safely(check) for check in checks]
+        checks = {"module": self._module, "data": self._data, "index": self._index, "rights": self._rights}
+        found += [await self._safely(name, check) for name, check in checks.items()]
         held = await self._held(found)
         if planned is not None:
             found.append(self._planned(planned, held, facts))
         found += [*self._memory(facts), *self._persistence(facts), *self._replication(facts)]
-        found.append(await self._safely(self._latency))
+        found.append(await self._safely("latency", self._latency))
         return tuple(found)
 
-    async def _safely(self, check: Callable[[], Awaitable[Finding]]) -> Finding:
+    async def _safely(self, name: str, check: Callable[[], Awaitable[Finding]]) -> Finding:
         """A check's finding; what kept it from finding out is one, too."""
-        name = check.__name__.strip("_").replace("_", " ")
         try:
             return await check()
         except IndexMismatch as error:
@@ -154,7 +153,7 @@ class Examination:
             return Finding("data", WARN, f"written with {written}; no model was there to compare it with", data=fields)
         return Finding("data", OK, f"written with the configured model, {written}", data=fields)
 
-    async def _index_state(self) -> Finding:
+    async def _index(self) -> Finding:
         info = await self.index.summary(_OPERATION)
         if info is None:
             return Finding("index", WARN, f"there is no index {self.index.name} yet", "the first start makes it")
@@ -168,7 +167,7 @@ class Examination:
             "metric": info.metric,
             "dimension": info.dimension,
         }
-        text = f"{self.index.name}: {info.algorithm} {info.metric}, {info.documents:,} vectors"
+        text = f"{self.index.name}: {info.algorithm} {info.metric}, {several(info.documents, 'vector', 'vectors')}"
         if not info.ready:
             advice = "searches are partial until it is done; nothing is lost"
             return Finding("index", WARN, f"{text}, being built, {info.progress:.0%} done", advice, data)
@@ -196,7 +195,10 @@ class Examination:
             found.append(Finding("memories", FAIL, error.message, error.hint))
             return None
         promoted, most = int(str(held.details["promoted_users"])), self.promotions.most
-        text = f"{held.memories:,} of {held.users:,} users; {promoted:,} large users have an HNSW index of their own"
+        text = (
+            f"{several(held.memories, 'memory', 'memories')} of {several(held.users, 'user', 'users')}; "
+            f"{several(promoted, 'large user has', 'large users have')} an HNSW index of their own"
+        )
         full = promoted >= most > 0
         advice = "raise max_promoted: further large users are searched exactly, and slower" if full else ""
         data = {"memories": held.memories, "users": held.users, "promoted": promoted, **held.details}
@@ -262,7 +264,11 @@ class Examination:
             advice = "configure the primary's address: a replica refuses writes"
             return [Finding("replication", FAIL, "this server is a replica", advice)]
         count = _total(facts, "connected_slaves")
-        return [Finding("replication", OK, f"primary with {count:,} replicas", data={"replicas": count})]
+        return [
+            Finding(
+                "replication", OK, f"primary with {several(count, 'replica', 'replicas')}", data={"replicas": count}
+            )
+        ]
 
     async def _latency(self) -> Finding:
         """Medians of a PING, of a read, and of a search of nobody's memories."""
@@ -291,10 +297,10 @@ class Examination:
     async def _search(self, dimension: int, key: str) -> None:
         vector = np.zeros(dimension, np.float32)
         vector[0] = 1.0
-        knn = Knn(10, encode_vector(vector), self.shape.ef_main)
+        knn = Knn(10, encode_vectors(vector), self.shape.ef_main)
         where = owned_by(Scope("router-memory doctor"), frozenset())
-        timeout_ms = int(self.connection.timeout * 1000)
-        command = nearest(self.index.name, where, knn, timeout_ms=timeout_ms, local=self.connection.cluster)
+        options = Options(timeout_ms=min(int(self.connection.timeout * 1000), LONGEST_TIMEOUT_MS))
+        command = nearest(self.index.name, where, knn, replace(options, local=self.connection.cluster))
         (reply,) = await self.connection.pipeline(_OPERATION, [command], key=key, search=True)
         if isinstance(reply, BackendError):
             raise reply

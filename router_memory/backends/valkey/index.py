@@ -87,6 +87,8 @@ class MainIndex:
     async def ensure(self, operation: str, key: str | None = None) -> None:
         """Makes sure that the index is there and fits; costs nothing once it was seen to.
 
+        Without a layout of its own, which has no vectors to search with, it creates nothing.
+
         Args:
             operation: What is being done, for errors.
             key: On a cluster, the node that holds this key is looked at; each node has an index of its own keys.
@@ -101,15 +103,16 @@ class MainIndex:
         async with self._verifying:
             if self._is_verified():  # somebody else was faster
                 return
-            layout = await self._claim(operation)
             where = schema_key(self.prefix) if key is None else key
-            info = await self._info(operation, where)
-            if info is None:
+            info = await self._info(operation, where)  # first, for a server without Search is to stay as it is
+            layout = await self._claim(operation)
+            if info is None and self._wanted is not None:
                 info = await self._create(operation, layout, where)
-            self.compare(operation, info, layout)
+            if info is not None:
+                self.compare(operation, info, layout)
+                self._take(info)
             self._layout = layout
             self._verified = True
-            self._take(info)
 
     def _is_verified(self) -> bool:
         return self._verified
@@ -183,17 +186,27 @@ class MainIndex:
                 operation,
                 f"the data have layout {found.version}, this version writes {VERSION}",
                 (VERSION, found.version),
-                "use the version of router-memory that wrote them",
+                "use the version of router-memory that wrote them, or export with it and import here, under another "
+                "collection_prefix and index_name",
             )
         wanted = self._wanted
-        if wanted is not None and (wanted.fingerprint, wanted.dimension) != (found.fingerprint, found.dimension):
+        if wanted is None:
+            return
+        pairs = {
+            "embedder": (wanted.fingerprint, found.fingerprint),
+            "dimension": (str(wanted.dimension), str(found.dimension)),
+        }
+        different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        if different:
+            written = ", ".join(f"{name} {there}" for name, (_, there) in different.items())
+            asked = ", ".join(here for here, _ in different.values())
             raise self._mismatch(
                 operation,
-                f"the data were written with embedder {found.fingerprint}, the configuration asks for "
-                f"{wanted.fingerprint}",
-                (wanted.fingerprint, found.fingerprint),
+                f"the data were written with {written}, the configuration asks for {asked}",
+                (asked, ", ".join(there for _, there in different.values())),
                 "configure the old model again; or give the new one a collection_prefix and an index_name of its own "
-                "and move each user over: router-memory copy --user ID --to NEW.yaml",
+                "and move the memories: router-memory export --all --config OLD.yaml | router-memory import - --config "
+                "NEW.yaml",
             )
 
     def compare(self, operation: str, info: IndexInfo, layout: Layout | None = None) -> None:

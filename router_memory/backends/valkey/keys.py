@@ -11,25 +11,19 @@ USER is the digest of the user id and, being in braces, the hash tag: all keys o
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from router_memory.types import Scope
 
-__all__ = ["Keys", "schema_key", "stem_tag"]
+__all__ = ["Keys", "schema_key"]
 
 _STEM_BYTES = 8
-
-
-def stem_tag(user: str, stem: str) -> str:
-    """What stands for a user's stem in the index: 64 bits over both, 16 hex characters.
-
-    Two stems of one user that collide make a candidate too many, never a foreign one: every query names the
-    user as well.
-    """
-    return blake2b(stem.encode(), digest_size=_STEM_BYTES, key=user.encode()).hexdigest()
+_TAG_CHARACTERS = 11  # the twelfth is padding
 
 
 def schema_key(prefix: str) -> str:
@@ -37,7 +31,7 @@ def schema_key(prefix: str) -> str:
     return f"{prefix}schema"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
     """The keys of one user.
 
@@ -54,20 +48,34 @@ class Keys:
         """The keys of a scope's user."""
         return cls(prefix, scope.user_digest)
 
-    @property
+    @cached_property
     def base(self) -> str:
         """What the keys of the user's memories start with, and no key of anybody else's."""
         return f"{self.prefix}{{{self.user}}}"
 
-    @property
+    @cached_property
     def meta(self) -> str:
         """Statistics and epoch."""
         return f"{self.prefix}meta:{{{self.user}}}"
 
-    @property
+    @cached_property
     def order(self) -> str:
         """The memories by age."""
         return f"{self.prefix}order:{{{self.user}}}"
+
+    @cached_property
+    def _stems(self) -> blake2b:
+        return blake2b(digest_size=_STEM_BYTES, key=self.user.encode())
+
+    def stem_tag(self, stem: str) -> str:
+        """What stands for a stem of the user in the index: 64 bits over both, 11 characters.
+
+        Two stems of one user that collide make a candidate too many, never a foreign one: every query names the
+        user as well.
+        """
+        state = self._stems.copy()
+        state.update(stem.encode())
+        return urlsafe_b64encode(state.digest())[:_TAG_CHARACTERS].decode()
 
     def record(self, id: str) -> str:
         """The memory of that id."""

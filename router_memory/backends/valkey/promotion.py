@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.schema import Shape, create_promoted, parse_info
 from router_memory.backends.valkey.translate import IndexExists, IndexMissing
 from router_memory.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from router_memory.backends.valkey.connection import Connection
-    from router_memory.backends.valkey.keys import Keys
 
 __all__ = ["Promotions"]
 
@@ -83,6 +83,7 @@ class Promotions:
         self._most = most
         self._graphs: LRUCache[str, _Graph] = LRUCache(_KNOWN)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._making = asyncio.Lock()
 
     @property
     def most(self) -> int:
@@ -121,13 +122,12 @@ class Promotions:
         if vectors <= self._promote_at or self._shape.index_type == "hnsw" or self._most == 0:
             return
         graph = self._graphs.setdefault(keys.user, _Graph())
-        if not graph.ready and monotonic() >= graph.retry_at:
+        if not graph.ready and monotonic() >= graph.retry_at and keys.user not in self._tasks:
             self._start(keys, self._promote(keys, graph, vectors))
 
     def shrunk(self, keys: Keys, before: int, after: int) -> None:
         """Starts to drop the user's own index, in the background, when a deletion left too few memories for it."""
-        edge = self._promote_at * _KEPT_SHARE
-        if before >= edge > after and self._shape.index_type != "hnsw":
+        if before >= self._edge > after and self._shape.index_type != "hnsw":
             self.discard(keys)
             self._start(keys, self._demote(keys))
 
@@ -145,35 +145,72 @@ class Promotions:
             task.cancel()
         await self.settle()
 
-    def _start(self, keys: Keys, work: Coroutine[object, object, None]) -> None:
-        """Runs one piece of work for a user at a time; another one is left to the next occasion."""
-        if keys.user in self._tasks:
-            work.close()
-            return
-        task = asyncio.create_task(self._guarded(keys, work), name="router-memory-promotion")
-        self._tasks[keys.user] = task
-        task.add_done_callback(lambda _: self._tasks.pop(keys.user, None))
+    @property
+    def _edge(self) -> float:
+        return self._promote_at * _KEPT_SHARE
 
-    async def _guarded(self, keys: Keys, work: Coroutine[object, object, None]) -> None:
+    def _start(self, keys: Keys, work: Coroutine[object, object, None]) -> None:
+        """Runs one piece of work for a user after the other."""
+        task = asyncio.create_task(
+            self._guarded(keys, work, self._tasks.get(keys.user)), name="router-memory-promotion"
+        )
+        self._tasks[keys.user] = task
+        task.add_done_callback(lambda ended: self._ended(keys, ended))
+
+    def _ended(self, keys: Keys, ended: asyncio.Task[None]) -> None:
+        if self._tasks.get(keys.user) is ended:
+            del self._tasks[keys.user]
+
+    async def _guarded(
+        self, keys: Keys, work: Coroutine[object, object, None], before: asyncio.Task[None] | None
+    ) -> None:
         try:
+            if before is not None:
+                await asyncio.wait([before])
             await work
         except BackendError as error:
             _log.warning("index of a large user: %s", error)
             if (graph := self._graphs.get(keys.user)) is not None:
                 graph.retry_at = monotonic() + _REFUSED_SECONDS
+        finally:
+            work.close()
 
     async def _promote(self, keys: Keys, graph: _Graph, vectors: int) -> None:
         name = self.name_of(keys)
-        there = await self.names("promote")
-        if name not in there:
-            if len(there) >= self._most:
-                _log.warning("%d users have an HNSW index already: a further large one stays exact", len(there))
-                graph.retry_at = monotonic() + _REFUSED_SECONDS
-                return
-            await self._create(keys, name, vectors)
+        async with self._making:  # one after the other, so that each counts those before it
+            made = await self._made(keys, name, vectors)
+        if not made:
+            _log.warning("%d users have an HNSW index already: a further large one stays exact", self._most)
+            graph.retry_at = monotonic() + _REFUSED_SECONDS
+            return
         while not graph.ready:
             await asyncio.sleep(_POLL_SECONDS)
             self.observe(keys, await self._connection.command("promote", "FT.INFO", name, key=keys.meta))
+
+    async def _made(self, keys: Keys, name: str, vectors: int) -> bool:
+        """Makes the user's own index unless it is there; ``False`` when there are as many as there may be."""
+        there = await self.names("promote")
+        if name in there:
+            return True
+        if len(there) >= self._most and not await self._reap(keys, there):
+            return False
+        await self._create(keys, name, vectors)
+        now = await self.names("promote")
+        if len(now) <= self._most or name not in now[self._most :]:
+            return True
+        await self._demote(keys)  # another process was at it as well: the first by name stay
+        return False
+
+    async def _reap(self, keys: Keys, names: Sequence[str]) -> int:
+        """Drops the indexes of users who are large no more, which a process that ended early has left behind."""
+        dropped = 0
+        for name in names:
+            owner = Keys(keys.prefix, name[len(self._index_name) + 1 : -1])
+            vectors = await self._connection.command("promote", "HGET", owner.meta, "vectors", key=owner.meta)
+            if int(vectors or 0) < self._edge:
+                await self._demote(owner)
+                dropped += 1
+        return dropped
 
     async def _create(self, keys: Keys, name: str, vectors: int) -> None:
         command = create_promoted(name, keys.base, self._dimension(), self._shape, int(vectors * _HEADROOM))

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router_memory.backends.valkey.keys import stem_tag
-from router_memory.backends.valkey.records import RECORD_FIELDS
+from router_memory.backends.valkey.records import MORE, RECORD_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from router_memory.backends.valkey.keys import Keys
     from router_memory.types import MemoryType, Scope
 
 __all__ = [
     "DISTANCE",
+    "LONGEST_TIMEOUT_MS",
     "MOST_NEIGHBOURS",
     "MOST_STEMS",
     "Knn",
+    "Options",
     "matching",
     "nearest",
     "owned_by",
@@ -28,13 +30,14 @@ __all__ = [
 DISTANCE = "distance"
 """The name under which a hit's distance comes back."""
 
+LONGEST_TIMEOUT_MS = 60_000
+"""Longest TIMEOUT the module takes."""
+
 MOST_NEIGHBOURS = 10_000
 """Most neighbours the module finds in one search."""
 
 MOST_STEMS = 400
 """Most stems of one query: their tags stay well below the module's 10,240 bytes and 1,000 terms."""
-
-_RETURNED = (*RECORD_FIELDS, "more")
 
 Command = tuple[str | bytes, ...]
 
@@ -54,6 +57,26 @@ class Knn:
     ef: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a search is to be answered.
+
+    Attributes:
+        timeout_ms: When the server may give up; it says so then and gives no part of the answer.
+        local: Whether to ask only the node that gets the command: on a cluster, where it is the user's own.
+        vectors: Whether to give the vectors beside the first, too.
+    """
+
+    timeout_ms: int
+    local: bool = False
+    vectors: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What comes back with each hit."""
+        return (*RECORD_FIELDS, MORE) if self.vectors else RECORD_FIELDS
+
+
 def owned_by(scope: Scope, types: frozenset[MemoryType]) -> str:
     """The filter every query starts with: memories of the scope, of these types (empty: of all)."""
     parts = [f"@user:{{{scope.user_digest}}}"]
@@ -70,49 +93,34 @@ def stem_groups(stems: Sequence[str]) -> Iterator[Sequence[str]]:
         yield stems[start : start + MOST_STEMS]
 
 
-def nearest(index: str, where: str, knn: Knn, *, timeout_ms: int, local: bool) -> Command:
+def nearest(index: str, where: str, knn: Knn, options: Options) -> Command:
     """The memories nearest to a vector among those a filter lets through.
 
     Args:
         index: Its name.
         where: A filter, or ``*`` for an index that holds one user's vectors alone.
-        timeout_ms: When the server may give up; it says so then and gives no part of the answer.
-        local: Whether to ask only the node that gets the command: on a cluster, where it is the user's own.
+        knn: How many and to what.
+        options: How to answer.
     """
     prefilter = where if where == "*" else f"({where})"
     ef = "" if knn.ef is None else f" EF_RUNTIME {knn.ef}"
     text = f"{prefilter}=>[KNN {knn.count} @embedding $v{ef} AS {DISTANCE}]"
-    returned = (*_RETURNED, DISTANCE)
     parameters = ("PARAMS", "2", "v", knn.vector)
-    return (*_search(index, text, returned, knn.count, timeout_ms=timeout_ms, local=local), *parameters, "DIALECT", "2")
+    return (*_search(index, text, (*options.fields, DISTANCE), knn.count, options), *parameters, "DIALECT", "2")
 
 
-def matching(index: str, where: str, limit: int, *, timeout_ms: int, local: bool) -> Command:
+def matching(index: str, where: str, limit: int, options: Options) -> Command:
     """Memories that a filter lets through, in no order."""
-    return (*_search(index, where, _RETURNED, limit, timeout_ms=timeout_ms, local=local), "DIALECT", "2")
+    return (*_search(index, where, options.fields, limit, options), "DIALECT", "2")
 
 
-def with_stems(scope: Scope, where: str, stems: Sequence[str]) -> str:
+def with_stems(keys: Keys, where: str, stems: Sequence[str]) -> str:
     """The filter narrowed to memories that hold one of the stems."""
-    user = scope.user_digest
-    return f"{where} @stems:{{{'|'.join(stem_tag(user, stem) for stem in stems)}}}"
+    return f"{where} @stems:{{{'|'.join(map(keys.stem_tag, stems))}}}"
 
 
-def _search(
-    index: str, text: str, returned: Sequence[str], limit: int, *, timeout_ms: int, local: bool
-) -> tuple[str | bytes, ...]:
-    options = ("LOCALONLY",) if local else ()
-    fields = ("RETURN", str(len(returned)), *returned)
-    return (
-        "FT.SEARCH",
-        index,
-        text,
-        *options,
-        "ALLSHARDS",
-        "TIMEOUT",
-        str(timeout_ms),
-        *fields,
-        "LIMIT",
-        "0",
-        str(limit),
-    )
+def _search(index: str, text: str, fields: Sequence[str], limit: int, options: Options) -> tuple[str | bytes, ...]:
+    scope = ("LOCALONLY",) if options.local else ()
+    timeout = ("ALLSHARDS", "TIMEOUT", str(options.timeout_ms))
+    returned = ("RETURN", str(len(fields)), *fields)
+    return ("FT.SEARCH", index, text, *scope, *timeout, *returned, "LIMIT", "0", str(limit))

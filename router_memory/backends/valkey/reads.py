@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from router_memory.backends.valkey.damage import Misfiled, reading
+from router_memory.backends.valkey.damage import Damaged, Misfiled, reading
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.records import RECORD_FIELDS, decode_memories, member_position, place
 from router_memory.errors import BackendError
@@ -12,7 +13,7 @@ from router_memory.storage import encode_cursor
 from router_memory.types import LexicalStatistics, MemoryRecord, MemoryType, Page, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from router_memory.backends.valkey.connection import Connection
     from router_memory.storage import Position
@@ -22,6 +23,8 @@ __all__ = ["Reader"]
 _NAMES = tuple(name.encode() for name in RECORD_FIELDS)
 _SCANNED = 500
 """Most memories looked at in one round trip while a page is filled."""
+_USERS_ASKED = 64
+"""Users of a cluster, each in a slot of its own, that are looked at at the same time."""
 
 
 class Reader:
@@ -44,7 +47,7 @@ class Reader:
         if user is None:
             return LexicalStatistics("", 0, 0, {})
         frequency = {stem: int(count) for stem, count in zip(stems, counts, strict=True) if count is not None}
-        return LexicalStatistics(epoch.decode(), int(documents), int(length), frequency)
+        return LexicalStatistics(epoch.decode(), int(documents), int(length or 0), frequency)
 
     async def count(self, scope: Scope, types: frozenset[MemoryType]) -> int:
         """See `MemoryStore.count`."""
@@ -81,6 +84,27 @@ class Reader:
         cursor = encode_cursor(scope, places[limit - 1]) if len(places) > limit else None
         records = await self._records("list", keys, scope, [place.id for place in places[:limit]])
         return Page(tuple(records), cursor, total)
+
+    async def users(self) -> AsyncIterator[str]:
+        """See `MemoryStore.users`. One may be given twice."""
+        async for keys in self._connection.scan("users", f"{self._prefix}meta:{{*}}"):
+            for key, user in zip(keys, await self._ids(keys), strict=True):
+                if user is None:  # forgotten meanwhile
+                    continue
+                with reading("users", self._connection.location):
+                    yield _named(self._prefix, key, user)
+
+    async def _ids(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The user ids that stand under the keys of users' statistics."""
+        if not self._connection.cluster:
+            replies = await self._connection.pipeline("users", [("HGET", key, "user") for key in keys], key="")
+            return _without_errors(replies)
+        found: list[bytes | None] = []
+        for start in range(0, len(keys), _USERS_ASKED):
+            group = keys[start : start + _USERS_ASKED]
+            asked = (self._connection.command("users", "HGET", key, "user", key=key.decode()) for key in group)
+            found += await asyncio.gather(*asked)
+        return found
 
     async def oldest(
         self, keys: Keys, scope: Scope, types: frozenset[MemoryType], before: int | None, skip: bytes, limit: int
@@ -143,11 +167,29 @@ class Reader:
         return values
 
     async def _pipeline(self, operation: str, keys: Keys, commands: Sequence[Sequence[str]]) -> list[Any]:
-        replies = await self._connection.pipeline(operation, commands, key=keys.meta)
-        for reply in replies:
-            if isinstance(reply, BackendError):
-                raise reply
-        return replies
+        return _without_errors(await self._connection.pipeline(operation, commands, key=keys.meta))
+
+
+def _without_errors(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, BackendError):
+            raise reply
+    return replies
+
+
+def _named(prefix: str, key: bytes, user: bytes) -> str:
+    """The user id that stands under a key of statistics.
+
+    Raises:
+        Damaged: The key is another user's.
+    """
+    try:
+        user_id = user.decode()
+        if Keys.of(prefix, Scope(user_id)).meta.encode() == key:
+            return user_id
+    except ValueError:  # not UTF-8, or no id
+        pass
+    raise Damaged("the id of a user does not fit its key")
 
 
 def _tally_fields(scope: Scope, types: frozenset[MemoryType]) -> list[str]:

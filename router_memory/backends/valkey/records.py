@@ -1,81 +1,78 @@
-"""Hashes ↔ memories. Numbers are decimal text, vectors little-endian float32, everything else UTF-8.
+"""Hashes ↔ memories. Vectors are little-endian float32, one behind the other, everything else is UTF-8.
 
-user, project, type, stems, embedding    what queries ask for
-content                                  the text
-document                                 [length, {stem: frequency}]
-origin                                   [project, role, speaker, conversation, part]
-place                                    time of creation and position, as 32 hex digits that sort by age
-importance, updated                      updated in microseconds since 1970, like every time
-accesses, accessed                       once it was injected
-parts, more                              of a memory with several vectors: how many; all but the first
+    user, project, type, stems, embedding    what queries ask for; the embedding is the first vector
+    memory                                   two JSON lists with NUL between them: what an update leaves alone,
+                                             [project, role, speaker, conversation, part, place], and what follows from
+                                             the text, [content, length, {stem: frequency}, vectors]
+    state                                    type, importance, updated, accesses, accessed, with blanks between them
+    more                                     the vectors beside the first, if there are any
+
+The place is the time of creation and the position as 32 hex digits that sort by age. Times are in microseconds since
+1970. Few fields, for each costs memory in every hash and time in every hit.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import orjson
 
 from router_memory.backends.valkey.damage import Damaged, Misfiled
-from router_memory.backends.valkey.keys import Keys, stem_tag
 from router_memory.storage import Position, from_microseconds, to_microseconds
-from router_memory.types import Document, MemoryRecord, MemoryType, MemoryWrite, Scope
+from router_memory.types import Document, MemoryRecord, MemoryType, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from router_memory.backends.valkey.keys import Keys
+
 __all__ = [
+    "MORE",
     "RECORD_FIELDS",
+    "Hash",
     "StoredMemory",
     "decode_memories",
     "decode_vectors",
-    "encode_vector",
+    "encode_origin",
+    "encode_state",
+    "encode_text",
+    "encode_vectors",
     "member_position",
-    "part_values",
+    "place",
     "place_of",
-    "record_values",
-    "text_values",
+    "stem_tags",
 ]
 
-RECORD_FIELDS = (
-    "content",
-    "document",
-    "origin",
-    "place",
-    "type",
-    "importance",
-    "updated",
-    "accesses",
-    "accessed",
-    "parts",
-)
+RECORD_FIELDS = ("memory", "state")
 """What makes a memory, without its vectors."""
+MORE = "more"
+"""The field of the vectors beside the first."""
 
 _TYPES = {member.value.encode(): member for member in MemoryType}
 _LETTERS = {member.value[0]: member for member in MemoryType}
 _SHIFT = 1 << 60  # places every time from year 1 to 9999 above 0
 _PLACE_DIGITS = 16
 
-Fields = tuple[str | bytes, ...]
-"""Fields and values in turn, as HSET takes them."""
+_NEVER = "-"
+
 Hash = Mapping[bytes, bytes]
 
 
 class StoredMemory(NamedTuple):
-    """A memory as it was read."""
+    """A memory as it was read, and how many vectors it has."""
 
     record: MemoryRecord
     document: Document
     parts: int
 
 
-def encode_vector(vector: NDArray[np.float32]) -> bytes:
-    """A vector as the index reads it."""
-    return vector.astype("<f4", copy=False).tobytes()
+def encode_vectors(vectors: NDArray[np.float32]) -> bytes:
+    """One vector or several as the index reads them."""
+    return vectors.astype("<f4", copy=False).tobytes()
 
 
 def decode_vectors(raw: bytes, dimension: int) -> NDArray[np.float32]:
@@ -113,41 +110,28 @@ def member_position(member: bytes) -> tuple[Position, MemoryType, str]:
         raise Damaged("the order of a user's memories cannot be read") from None
 
 
-def text_values(keys: Keys, document: Document, content: str, vectors: NDArray[np.float32]) -> Fields:
-    """Fields and values of all that follows from the text of a memory."""
-    values: list[str | bytes] = ["content", content]
-    values += ["document", json.dumps([document.length, dict(document.stems)], ensure_ascii=False)]
-    values += ["stems", ",".join(stem_tag(keys.user, stem) for stem in document.stems)]
-    values += ["embedding", encode_vector(vectors[0])]
-    if len(vectors) > 1:
-        values += ["parts", str(len(vectors)), "more", encode_vector(vectors[1:])]
-    return tuple(values)
+def stem_tags(keys: Keys, document: Document) -> str:
+    """What the index finds a memory's stems by."""
+    return ",".join(map(keys.stem_tag, document.stems))
 
 
-def record_values(keys: Keys, write: MemoryWrite) -> Fields:
-    """Fields and values of a new memory's hash."""
-    record = write.record
-    origin = [record.scope.project, record.role, record.speaker, record.conversation_id, record.part]
-    values: list[str | bytes] = ["user", keys.user, "type", record.type.value]
-    if record.scope.project_digest is not None:
-        values += ["project", record.scope.project_digest]
-    values += ["origin", json.dumps(origin, ensure_ascii=False), "place", place_of(record)]
-    values += ["importance", repr(float(record.importance)), "updated", str(to_microseconds(record.updated_at))]
-    if record.access_count:
-        values += ["accesses", str(record.access_count)]
-    if record.accessed_at is not None:
-        values += ["accessed", str(to_microseconds(record.accessed_at))]
-    return (*values, *text_values(keys, write.document, record.content, write.vectors))
+def encode_origin(record: MemoryRecord) -> bytes:
+    """What an update leaves alone."""
+    return orjson.dumps(
+        [record.scope.project, record.role, record.speaker, record.conversation_id, record.part, place_of(record)]
+    )
 
 
-def part_values(keys: Keys, vector: NDArray[np.float32], type: MemoryType | None, project: str | None) -> Fields:
-    """Fields and values of the hash of a vector beside the first; what is ``None`` is left to the script."""
-    values: list[str | bytes] = ["user", keys.user, "embedding", encode_vector(vector)]
-    if type is not None:
-        values += ["type", type.value]
-    if project is not None:
-        values += ["project", project]
-    return tuple(values)
+def encode_text(content: str, document: Document, vectors: int) -> bytes:
+    """What follows from the text."""
+    return orjson.dumps([content, document.length, dict(document.stems), vectors])
+
+
+def encode_state(record: MemoryRecord) -> str:
+    """What changes singly."""
+    accessed = _NEVER if record.accessed_at is None else to_microseconds(record.accessed_at)
+    importance, updated = float(record.importance), to_microseconds(record.updated_at)
+    return f"{record.type.value} {importance!r} {updated} {record.access_count} {accessed}"
 
 
 def decode_memories(scope: Scope, rows: Sequence[tuple[str, Hash]]) -> list[StoredMemory]:
@@ -163,44 +147,37 @@ def decode_memories(scope: Scope, rows: Sequence[tuple[str, Hash]]) -> list[Stor
     """
     scopes: dict[str | None, Scope] = {scope.project: scope}
     try:
-        documents = _parsed([fields[b"document"] for _, fields in rows])
-        origins = _parsed([fields[b"origin"] for _, fields in rows])
+        lists = orjson.loads(b"[" + b",".join([row[b"memory"] for _, row in rows]).replace(b"\0", b",") + b"]")
         stored = []
-        for (name, fields), (length, stems), (project, *origin) in zip(rows, documents, origins, strict=True):
+        for (name, row), origin, text in zip(rows, lists[::2], lists[1::2], strict=True):
+            project, role, speaker, conversation_id, part, where = origin
+            content, length, stems, vectors = text
             owner = scopes.get(project)
             if owner is None:
                 owner = scopes[project] = Scope(scope.user_id, project)
-            record = _record(name, owner, fields, origin)
-            stored.append(StoredMemory(record, Document(stems, length), int(fields.get(b"parts", 1))))
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+            kind, importance, updated, accesses, accessed = row[b"state"].split(b" ")
+            created = int(where[:_PLACE_DIGITS], 16) - _SHIFT
+            created_at = from_microseconds(created)
+            changed = int(updated)
+            record = MemoryRecord(
+                id=name,
+                scope=owner,
+                content=content,
+                type=_TYPES[kind],
+                role=role,
+                speaker=speaker,
+                conversation_id=conversation_id,
+                position=int(where[_PLACE_DIGITS:], 16),
+                part=part,
+                created_at=created_at,
+                updated_at=created_at if changed == created else from_microseconds(changed),
+                importance=float(importance),
+                access_count=int(accesses),
+                accessed_at=None if accessed == b"-" else from_microseconds(int(accessed)),
+            )
+            stored.append(StoredMemory(record, Document(stems, length), vectors))
+    except (KeyError, ValueError, TypeError, OverflowError):
         raise Damaged("a field of a memory cannot be read") from None
     if scope.project is not None and len(scopes) > 1:
         raise Misfiled("a memory of another project was found and held back")
     return stored
-
-
-def _parsed(texts: Sequence[bytes]) -> list[Any]:
-    """Many small JSON texts, read in one go."""
-    values: list[Any] = json.loads(b"[" + b",".join(texts) + b"]")
-    return values
-
-
-def _record(id: str, owner: Scope, fields: Hash, origin: Sequence[Any]) -> MemoryRecord:
-    role, speaker, conversation_id, part = origin
-    position, accessed = fields[b"place"], fields.get(b"accessed")
-    return MemoryRecord(
-        id=id,
-        scope=owner,
-        content=fields[b"content"].decode(),
-        type=_TYPES[fields[b"type"]],
-        role=role,
-        speaker=speaker,
-        conversation_id=conversation_id,
-        position=int(position[_PLACE_DIGITS:], 16),
-        part=part,
-        created_at=from_microseconds(int(position[:_PLACE_DIGITS], 16) - _SHIFT),
-        updated_at=from_microseconds(int(fields[b"updated"])),
-        importance=float(fields[b"importance"]),
-        access_count=int(fields.get(b"accesses", 0)),
-        accessed_at=None if accessed is None else from_microseconds(int(accessed)),
-    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from router_memory.backends.valkey.damage import Damaged
+from router_memory.backends.valkey.damage import Damaged, Foreign
 
 __all__ = [
     "METRICS",
@@ -145,7 +145,7 @@ def parse_info(reply: object) -> IndexInfo:
     """Reads the reply of FT.INFO.
 
     Raises:
-        Damaged: It is not one of an index of ours.
+        Foreign: It is not one of an index of ours.
     """
     info = _mapping(reply)
     try:
@@ -164,7 +164,8 @@ def parse_info(reply: object) -> IndexInfo:
             failures=int(_text(info["hash_indexing_failures"])),
         )
     except (KeyError, StopIteration, ValueError, TypeError):
-        raise Damaged("an index of this name exists and is not one of ours") from None
+        name = _text(info.get("index_name", ""))
+        raise Foreign(f"the index {name} is not one of the store's") from None
 
 
 def for_cluster(info: IndexInfo, primaries: object, progress: object) -> IndexInfo:
@@ -195,7 +196,7 @@ def _mapping(reply: Any) -> Mapping[str, Any]:
     if isinstance(reply, Mapping):
         return {_text(name): value for name, value in reply.items()}
     if not isinstance(reply, Sequence) or isinstance(reply, bytes | str):
-        raise Damaged("an index of this name exists and is not one of ours")
+        raise Foreign("what the server says of an index cannot be read")
     names = [_text(name) for name in reply[::2]]
     return dict(zip(names, reply[1::2], strict=False))
 

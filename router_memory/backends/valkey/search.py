@@ -14,16 +14,18 @@ from router_memory.backends.valkey.damage import Misfiled, reading
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.query import (
     DISTANCE,
+    LONGEST_TIMEOUT_MS,
     MOST_NEIGHBOURS,
     Command,
     Knn,
+    Options,
     matching,
     nearest,
     owned_by,
     stem_groups,
     with_stems,
 )
-from router_memory.backends.valkey.records import RECORD_FIELDS, decode_memories, decode_vectors, encode_vector
+from router_memory.backends.valkey.records import MORE, RECORD_FIELDS, decode_memories, decode_vectors, encode_vectors
 from router_memory.backends.valkey.schema import cosine_of
 from router_memory.backends.valkey.translate import BACKEND, IndexMissing
 from router_memory.errors import BackendError, BackendUnavailable
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Searcher"]
 
 _OPERATION = "candidates"
+_DISTANCE = DISTANCE.encode()
+_MEMORY = b"memory"
+_MORE = MORE.encode()
 _TRIES = 3
 """How often a search is made when writes of the same user come in between, or an index turns out to be gone."""
 _KNOWN_USERS = 10_000
@@ -59,6 +64,7 @@ class _Found:
         rows: The hashes by id.
         full: Whether the dense search gave as many hits as it was asked for.
         exact: Whether it looked at every vector.
+        looked: Whether it asked for the state of the index over everything.
     """
 
     epoch_before: bytes | None = None
@@ -71,6 +77,7 @@ class _Found:
     hits: int = 0
     full: bool = False
     exact: bool = True
+    looked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,11 @@ class _Plan:
     @property
     def filtered(self) -> bool:
         return self.query.scope.project is not None or bool(self.query.types)
+
+    @property
+    def graph(self) -> str | None:
+        """The index of the user's own if the dense channel goes through it: it holds vectors and nothing to filter."""
+        return None if self.filtered or self.query.vector is None else self.promoted
 
 
 class Searcher:
@@ -153,7 +165,7 @@ class Searcher:
         return min(math.ceil(query.dense_limit * ratio * 1.5) + 1, MOST_NEIGHBOURS)
 
     def _missing(self, plan: _Plan) -> None:
-        if plan.promoted is not None:
+        if plan.graph is not None:
             self._promotions.discard(plan.keys)
         else:
             self._index.missing()
@@ -172,64 +184,64 @@ class Searcher:
         if query.vector is None or (plan.filtered and not found.full):
             return plan.count, True
         short = not plan.filtered and found.hits < min(plan.count, found.vectors)
-        if short and plan.promoted is not None:
+        if plan.graph is not None and (short or self._promotions.usable(plan.keys) is None):
             self._promotions.discard(plan.keys)
             return plan.count, False
         if short:
             self._index.doubt()
-            return plan.count, True
+            return plan.count, found.looked
         if found.full and len(found.dense) < query.dense_limit and plan.count < min(found.vectors, MOST_NEIGHBOURS):
             wider = max(plan.count * _WIDER, self._first_count(query, plan.keys))  # it knows the user's ratio now
             return min(wider, found.vectors, MOST_NEIGHBOURS), False
         return plan.count, True
 
-    def _commands(self, plan: _Plan) -> tuple[list[Command], list[str]]:
-        """The commands of a round trip, and what each of them is."""
+    def _commands(self, plan: _Plan) -> tuple[list[Command], list[str], Options]:
+        """The commands of a round trip, what each of them is, and how the searches among them are answered."""
         query, meta = plan.query, plan.keys.meta
-        timeout_ms = max(1, int((plan.deadline - monotonic()) * 1000))
-        local = self._connection.cluster
+        options = Options(
+            timeout_ms=min(max(1, int((plan.deadline - monotonic()) * 1000)), LONGEST_TIMEOUT_MS),
+            local=self._connection.cluster,
+            vectors=query.vector is not None and self._vectors_per_memory.get(plan.keys.user, 1.0) > 1.0,
+        )
         where = owned_by(query.scope, query.types)
         commands: list[Command] = [("HMGET", meta, "epoch", "user", "documents", "vectors")]
         kinds = ["meta"]
+        if self._index.due:  # in front of the searches: one that is whole before them is whole during them
+            commands.append(("FT.INFO", self._index.name))
+            kinds.append("index")
+        if plan.graph is not None and self._promotions.due(plan.keys):
+            commands.append(("FT.INFO", plan.graph))
+            kinds.append("promoted")
         if query.vector is not None:
-            vector = encode_vector(query.vector)
-            own = plan.promoted is not None and not plan.filtered
-            index = plan.promoted if own and plan.promoted is not None else self._index.name
-            ef = self._index.shape.ef_runtime if own else self._index.shape.ef_main
+            vector = encode_vectors(query.vector)
+            index = plan.graph or self._index.name
+            ef = self._index.shape.ef_runtime if plan.graph else self._index.shape.ef_main
             knn = Knn(plan.count, vector, ef)
-            commands.append(nearest(index, "*" if own else where, knn, timeout_ms=timeout_ms, local=local))
+            commands.append(nearest(index, "*" if plan.graph else where, knn, options))
             kinds.append("dense")
         for stems in stem_groups(query.stems):
-            holding = with_stems(query.scope, where, stems)
+            holding = with_stems(plan.keys, where, stems)
             limit = min(query.lexical_limit, MOST_NEIGHBOURS)
             if query.vector is None:
-                commands.append(matching(self._index.name, holding, limit, timeout_ms=timeout_ms, local=local))
+                commands.append(matching(self._index.name, holding, limit, options))
             else:
                 knn = Knn(limit, vector, self._index.shape.ef_main)
-                commands.append(nearest(self._index.name, holding, knn, timeout_ms=timeout_ms, local=local))
+                commands.append(nearest(self._index.name, holding, knn, options))
             kinds.append("lexical")
         commands.append(("HGET", meta, "epoch"))
         kinds.append("epoch")
-        if self._index.due:
-            commands.append(("FT.INFO", self._index.name))
-            kinds.append("index")
-        if plan.promoted is not None and self._promotions.due(plan.keys):
-            commands.append(("FT.INFO", plan.promoted))
-            kinds.append("promoted")
-        return commands, kinds
+        return commands, kinds, options
 
     async def _search(self, plan: _Plan) -> _Found:
-        commands, kinds = self._commands(plan)
+        commands, kinds, options = self._commands(plan)
         replies = await self._send(commands, plan)
-        found = _Found(exact=plan.promoted is None and self._index.shape.index_type == "flat")
+        found = _Found(exact=plan.graph is None and self._index.shape.index_type == "flat")
         with reading(_OPERATION, self._connection.location):
             for kind, reply in zip(kinds, replies, strict=True):
                 if isinstance(reply, BackendError):
                     raise reply
                 self._take(plan, kind, reply, found)
-        orphans = [memory_id for memory_id in (*found.dense, *found.lexical) if memory_id not in found.rows]
-        if orphans:
-            await self._fetch(plan, orphans, found)
+        await self._complete(plan, options.vectors, found)
         return found
 
     async def _send(self, commands: Sequence[Command], plan: _Plan) -> list[Any]:
@@ -252,6 +264,7 @@ class Searcher:
             found.epoch_after = reply
         elif kind == "index":
             self._index.observe(reply)
+            found.looked = True
         elif kind == "promoted":
             self._promotions.observe(plan.keys, reply)
         else:
@@ -263,23 +276,35 @@ class Searcher:
                 found.full = len(hits) >= plan.count
 
     def _hits(self, plan: _Plan, hits: Mapping[bytes, Hash], cosines: dict[str, float], rows: dict[str, Hash]) -> None:
-        metric = self._index.shape.metric
-        distance = DISTANCE.encode()
+        metric, keys = self._index.shape.metric, plan.keys
         for key, fields in hits.items():
-            memory_id = plan.keys.id_of(key.decode())
+            memory_id = keys.id_of(key.decode())
             if memory_id is None:
                 raise Misfiled("a memory of another user was found and held back")
-            if distance in fields:
-                cosine = cosine_of(float(fields[distance]), metric)
+            distance = fields.get(_DISTANCE)
+            if distance is not None:
+                cosine = cosine_of(float(distance), metric)
                 cosines[memory_id] = max(cosine, cosines.get(memory_id, -1.0))
             else:
                 cosines[memory_id] = math.nan
-            if b"content" in fields:
+            if _MEMORY in fields:
                 rows[memory_id] = fields
 
+    async def _complete(self, plan: _Plan, with_vectors: bool, found: _Found) -> None:
+        """Reads what the searches left out: of memories with several vectors, which few users have.
+
+        Those found by a vector beside their first one came without their text; those of a user who was not known to
+        have such memories came without their other vectors.
+        """
+        left = [memory_id for memory_id in {**found.dense, **found.lexical} if memory_id not in found.rows]
+        if plan.query.vector is not None and not with_vectors and found.vectors > found.documents:
+            left += found.rows
+        if left:
+            await self._fetch(plan, left, found)
+
     async def _fetch(self, plan: _Plan, ids: Sequence[str], found: _Found) -> None:
-        """Reads the memories that were found by a vector beside their first one."""
-        asked = (*RECORD_FIELDS, "more")
+        """Reads memories with all their vectors but the first."""
+        asked = (*RECORD_FIELDS, MORE)
         names = [name.encode() for name in asked]
         commands: list[Command] = [("HMGET", plan.keys.record(memory_id), *asked) for memory_id in ids]
         *replies, epoch = await self._send([*commands, ("HGET", plan.keys.meta, "epoch")], plan)
@@ -293,6 +318,8 @@ class Searcher:
                 found.rows[memory_id] = {
                     name: value for name, value in zip(names, reply, strict=True) if value is not None
                 }
+        if isinstance(epoch, BackendError):
+            raise epoch
         found.epoch_after = epoch
 
     def _candidates(self, query: CandidateQuery, keys: Keys, found: _Found) -> CandidateSet:
@@ -324,7 +351,7 @@ class Searcher:
             chosen[memory_id] = max(cosine, chosen.get(memory_id, cosine))
         if query.vector is not None:
             for memory_id in chosen:
-                more = found.rows[memory_id].get(b"more")
+                more = found.rows[memory_id].get(_MORE)
                 if more is not None:
                     chosen[memory_id] = max(chosen[memory_id], _nearest_of(more, query.vector))
         return chosen

@@ -28,7 +28,7 @@ from router_memory.storage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from datetime import datetime
 
     from router_memory.backends.valkey.connection import Connection
@@ -93,7 +93,7 @@ class ValkeyStore:
         m: int = 16,
         ef_construction: int = 256,
         ef_runtime: int = 200,
-        promote_at: int = 10_000,
+        promote_at: int = 5_000,
         max_promoted: int = 64,
     ) -> None:
         self._connection = connection
@@ -175,10 +175,10 @@ class ValkeyStore:
         """See `MemoryStore.add`."""
         batch = tuple(writes)
         with self._call("add"):
-            if self._wanted is not None:
-                check_writes(scope, batch, self._wanted.dimension)
-            await self._index.ensure("add")
+            if self._index.layout is None:  # what a vector must be is the server's word
+                await self._index.ensure("add")
             check_writes(scope, batch, self._components("add"))
+            await self._index.ensure("add")
             return await self._writer.add(scope, batch) if batch else []
 
     async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
@@ -251,6 +251,13 @@ class ValkeyStore:
         with self._call("touch"):
             await self._index.ensure("touch")
             await self._writer.touch(scope, ids, at)
+
+    async def users(self) -> AsyncIterator[str]:
+        """See `MemoryStore.users`."""
+        with self._call("users"):
+            await self._index.ensure("users")
+            async for user_id in self._reader.users():
+                yield user_id
 
     async def stats(self) -> StoreStats:
         """See `MemoryStore.stats`. Walks over all users, so it takes its time on a large server."""

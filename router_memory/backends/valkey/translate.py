@@ -17,12 +17,21 @@ from router_memory.errors import BackendError, BackendRejected, BackendTimeout, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BACKEND", "IndexExists", "IndexMissing", "NotPrimary", "Unreachable", "translated", "translating"]
+__all__ = [
+    "BACKEND",
+    "IndexExists",
+    "IndexMissing",
+    "NotPrimary",
+    "ScriptMissing",
+    "Unreachable",
+    "translated",
+    "translating",
+]
 
 BACKEND = "valkey"
 
 _RIGHTS = (
-    "an ACL user of the store needs the keys of its prefix and of the lexicon (~mem:*), +@read +@write +@scripting "
+    "an ACL user of the store needs the keys of its prefix (~mem:* by default), +@read +@write +@scripting "
     "+@connection, +INFO, and the Search commands +FT.CREATE +FT.SEARCH +FT.INFO +FT._LIST +FT.DROPINDEX; on a cluster "
     "+CLUSTER too"
 )
@@ -41,7 +50,11 @@ _REPLICAS = "fewer replicas are connected than min-replicas-to-write asks for: b
 _REPLICA = "this node is a replica, or has become one: configure the primary's address, or wait for the failover to end"
 _STARTING = "the server is reading its data from disk"
 _FAILOVER = "a part of the cluster has no primary at the moment; it is over when the failover is done"
-_NODE = "the node is down, or its slot has moved; the other nodes are not concerned; the connection is retried"
+_NODE = (
+    "the node is down, or its slot has moved: the other nodes are not concerned, and the connection is retried; "
+    "if the server is a cluster, it must be configured as one"
+)
+_NO_CLUSTER = "configure it as a single server"
 _CLIENTS = "the server has as many connections as maxclients allows"
 _BUSY = "a long script holds the server: wait for its end, or stop it with SCRIPT KILL"
 _OVERLOADED = "too many requests of this process wait for the server at once"
@@ -63,6 +76,10 @@ class IndexMissing(BackendUnavailable):
 
 class IndexExists(BackendRejected):
     """An index of that name exists already."""
+
+
+class ScriptMissing(BackendUnavailable):
+    """The server does not know a script that was named by its digest."""
 
 
 class Unreachable(BackendUnavailable):
@@ -88,15 +105,22 @@ def _meaning(stable: str, kind: type[BackendError], says: str, hint: str = "") -
 
 # The first that fits counts. What a lost connection looked like comes last: its text wraps the cause.
 _MEANINGS = (
+    _meaning(r"NOSCRIPT|NoScriptError", ScriptMissing, "the server does not know the script"),
     _meaning(r"WRONGPASS|AuthenticationFailed", BackendRejected, "wrong user name or password", _CREDENTIALS),
     _meaning(r"NOAUTH", BackendRejected, "the server wants a password", _LOGIN),
-    _meaning(r"NOPERM|PermissionDenied|doesn't have a permission", BackendRejected, "the ACL forbids this", _RIGHTS),
+    _meaning(
+        r"NOPERM|PermissionDenied|have a permission|refused to set client name",
+        BackendRejected,
+        "the ACL forbids this",
+        _RIGHTS,
+    ),
     _meaning(r"\bOOM\b|used memory > 'maxmemory'", BackendRejected, "the server is out of memory", _MEMORY),
     _meaning(r"unknown command '(?i:FT\.)", BackendRejected, "the Search module is not loaded", _NO_SEARCH),
     _meaning(r"not found in database|Index with name .* not found|Unknown [Ii]ndex", IndexMissing, "no such index"),
     _meaning(r"[Ii]ndex.* already exists", IndexExists, "the index already exists"),
     _meaning(r"operation cancelled due to timeout", BackendTimeout, "the search did not end in time", _SEARCH_TIMEOUT),
-    _meaning(r"Request timed out", BackendTimeout, "a node did not answer in time", _SEARCH_TIMEOUT),
+    _meaning(r"Request:? timed out", BackendTimeout, "a node did not answer in time", _SEARCH_TIMEOUT),
+    _meaning(r"Unable:? to contact all cluster members", BackendUnavailable, "not all nodes answered", _FAILOVER),
     _meaning(r"READONLY|ReadOnly\b|No primary node found", NotPrimary, "the node is a read-only replica", _REPLICA),
     _meaning(r"MASTERDOWN|MasterDown", BackendUnavailable, "the replica has lost its primary", _FAILOVER),
     _meaning(r"LOADING|BusyLoadingError", BackendUnavailable, "the server is starting", _STARTING),
@@ -110,12 +134,15 @@ _MEANINGS = (
     _meaning(r"MISCONF", BackendRejected, "the server refuses writes because it cannot save", _DISK),
     _meaning(r"NOREPLICAS", BackendRejected, "too few replicas to write", _REPLICAS),
     _meaning(r"CROSSSLOT|CrossSlot", BackendRejected, "keys of two slots in one step", _DEFECT),
-    _meaning(r"(?i:DB index is out of range)", BackendRejected, "no such database", _NO_DATABASE),
+    _meaning(r"DB index is out of range|refused to switch database", BackendRejected, "no such database", _NO_DATABASE),
     _meaning(r"(?i:certificate|handshake|\btls\b)", Unreachable, "the TLS connection failed", _TLS),
+    _meaning(r"No topology views found", BackendRejected, "the server is not a cluster", _NO_CLUSTER),
     _meaning(r"RESP3NotSupported", BackendRejected, "the server is too old", _PROTOCOL),
-    _meaning(r"connect failed.*timed out", BackendTimeout, "the server did not answer", _UNREACHABLE),
     _meaning(
-        r"connect failed|[Cc]onnection|[Bb]roken [Pp]ipe|IoError|FatalReceiveError|FatalSendError|multiplexed",
+        r"(connect failed|initial connections).*timed out", BackendTimeout, "the server did not answer", _UNREACHABLE
+    ),
+    _meaning(
+        r"connect failed|[Cc]onnection|[Bb]roken ?[Pp]ipe|internal sender|IoError|Fatal(Receive|Send)Error|multiplexed",
         Unreachable,
         "no connection to the server",
         _UNREACHABLE,

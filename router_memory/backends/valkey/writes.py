@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from router_memory.backends.valkey.damage import reading
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.records import (
     RECORD_FIELDS,
     decode_memories,
-    part_values,
+    encode_origin,
+    encode_state,
+    encode_text,
+    encode_vectors,
     place_of,
-    record_values,
-    text_values,
+    stem_tags,
 )
 from router_memory.backends.valkey.scripts import script
+from router_memory.errors import BackendError
 from router_memory.storage import new_epoch, to_microseconds
 from router_memory.types import MemoryChange, MemoryRecord, MemoryType, MemoryWrite, Scope, WriteStatus
 
@@ -32,15 +36,15 @@ __all__ = ["Writer"]
 
 _STEP_MEMORIES = 8
 _STEP_VECTORS = 16
-"""Most memories and vectors written by one script: it holds up the server for a fraction of a millisecond."""
-_AT_ONCE = 16
-"""Scripts on their way at the same time."""
-_FORGET_STEP = 16
+"""Most memories and vectors written by one script, which holds up the server for a fraction of a millisecond."""
+_AT_ONCE = 4
+"""Scripts in one round trip: the server runs them one after the other before it looks at other clients."""
 _FORGET_SCAN = 512
 
 _NAMES = tuple(name.encode() for name in RECORD_FIELDS)
 
 Arguments = list[str | bytes]
+Call = tuple[list[str], Arguments]
 
 
 class Writer:
@@ -69,50 +73,50 @@ class Writer:
         stored: set[str] = set()
         for start in range(0, len(steps), _AT_ONCE):
             group = steps[start : start + _AT_ONCE]
-            for step, done in zip(group, await _together(self._add(keys, scope, step) for step in group), strict=True):
-                stored.update(write.record.id for write, new in zip(step, done, strict=True) if new)
+            calls = [_add_call(keys, scope, step) for step in group]
+            for step, (*new, vectors) in zip(group, await self._run("add", keys, calls), strict=True):
+                stored.update(write.record.id for write, one in zip(step, new, strict=True) if one)
+                self._promotions.grown(keys, vectors)
         return [_status(stored, write.record.id) for write in writes]
 
-    async def _add(self, keys: Keys, scope: Scope, step: Sequence[MemoryWrite]) -> list[bool]:
-        arguments: Arguments = [new_epoch(), scope.user_id, keys.base]
-        for write in step:
-            arguments += _memory_arguments(keys, write)
-        touched = [keys.meta, keys.order, *(keys.record(write.record.id) for write in step)]
-        *new, vectors = await self._connection.run("add", script("add"), touched, arguments)
-        self._promotions.grown(keys, vectors)
-        return [bool(one) for one in new]
+    async def _run(self, operation: str, keys: Keys, calls: Sequence[Call]) -> list[Any]:
+        """The replies of a script to several calls, which all end before the first error is raised."""
+        replies = await self._connection.run_all(operation, script(operation), calls, key=keys.meta)
+        for reply in replies:
+            if isinstance(reply, BackendError):
+                raise reply
+        return replies
 
     async def update(self, scope: Scope, id: str, change: MemoryChange) -> MemoryRecord | None:
         """See `MemoryStore.update`."""
         keys = Keys.of(self._prefix, scope)
         importance = "" if change.importance is None else repr(float(change.importance))
-        arguments: Arguments = [new_epoch(), keys.base, scope.project_digest or "", id]
-        arguments += [str(to_microseconds(change.at)), change.type.value if change.type else "", importance]
-        arguments += _text_arguments(keys, change)
-        touched = [keys.meta, keys.order, keys.record(id)]
-        row = await self._connection.run("update", script("update"), touched, [*arguments, *RECORD_FIELDS])
+        kind = change.type.value if change.type else ""
+        arguments: Arguments = [new_epoch(), keys.user, keys.base, scope.project_digest or "", id]
+        arguments += [str(to_microseconds(change.at)), kind, importance]
+        if change.content is not None and change.document is not None and change.vectors is not None:
+            text = encode_text(change.content, change.document, len(change.vectors))
+            arguments += [text, stem_tags(keys, change.document), encode_vectors(change.vectors)]
+        row = await self._connection.run(
+            "update", script("update"), [keys.meta, keys.order, keys.record(id)], arguments
+        )
         if row is None:
             return None
-        fields = {name: value for name, value in zip(_NAMES, row, strict=True) if value is not None}
         with reading("update", self._connection.location):
-            return decode_memories(scope, [(id, fields)])[0].record
+            return decode_memories(scope, [(id, dict(zip(_NAMES, row, strict=True)))])[0].record
 
     async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
         """See `MemoryStore.forget`."""
         keys = Keys.of(self._prefix, scope)
         distinct = list(dict.fromkeys(ids))
-        steps = [distinct[start : start + _FORGET_STEP] for start in range(0, len(distinct), _FORGET_STEP)]
-        deleted = 0
+        steps = [distinct[start : start + _STEP_MEMORIES] for start in range(0, len(distinct), _STEP_MEMORIES)]
+        total = 0
         for start in range(0, len(steps), _AT_ONCE):
-            deleted += sum(await _together(self._forget(keys, scope, step) for step in steps[start : start + _AT_ONCE]))
-        return deleted
-
-    async def _forget(self, keys: Keys, scope: Scope, ids: Sequence[str]) -> int:
-        touched = [keys.meta, keys.order, *map(keys.record, ids)]
-        arguments = [new_epoch(), keys.base, scope.project_digest or "", *ids]
-        deleted, before, left = await self._connection.run("forget", script("forget"), touched, arguments)
-        self._promotions.shrunk(keys, before, left)
-        return int(deleted)
+            calls = [_forget_call(keys, scope, step) for step in steps[start : start + _AT_ONCE]]
+            for deleted, before, left in await self._run("forget", keys, calls):
+                self._promotions.shrunk(keys, before, left)
+                total += deleted
+        return total
 
     async def forget_scope(self, scope: Scope, types: frozenset[MemoryType], older_than: datetime | None) -> int:
         """See `MemoryStore.forget_scope`. Goes from the oldest on; one that is interrupted leaves the newer ones."""
@@ -158,31 +162,24 @@ def _steps(writes: Iterable[MemoryWrite], *, one_by_one: bool) -> Iterator[list[
         yield step
 
 
-def _memory_arguments(keys: Keys, write: MemoryWrite) -> Arguments:
-    record = write.record
-    project = record.scope.project_digest
-    fields = record_values(keys, write)
-    parts = [part_values(keys, vector, record.type, project) for vector in write.vectors[1:]]
-    head: Arguments = [record.id, place_of(record), record.type.value, project or "", str(write.document.length)]
-    head += [str(len(fields)), str(len(write.document.stems)), str(len(parts)), str(len(parts[0]) if parts else 0)]
-    return [*head, *fields, *write.document.stems, *(value for part in parts for value in part)]
+def _add_call(keys: Keys, scope: Scope, step: Sequence[MemoryWrite]) -> Call:
+    arguments: Arguments = [new_epoch(), scope.user_id, keys.user, keys.base]
+    for write in step:
+        record, document = write.record, write.document
+        project = record.scope.project_digest or ""
+        head = [
+            record.id,
+            place_of(record),
+            record.type.value,
+            project,
+            encode_state(record),
+            stem_tags(keys, document),
+        ]
+        text = encode_text(record.content, document, len(write.vectors))
+        arguments += [orjson.dumps(head), encode_origin(record), text, encode_vectors(write.vectors)]
+    return [keys.meta, keys.order, *(keys.record(write.record.id) for write in step)], arguments
 
 
-def _text_arguments(keys: Keys, change: MemoryChange) -> Arguments:
-    if change.content is None or change.document is None or change.vectors is None:
-        return ["0"]
-    fields = text_values(keys, change.document, change.content, change.vectors)
-    parts = [part_values(keys, vector, None, None) for vector in change.vectors[1:]]
-    stems = change.document.stems
-    head: Arguments = [str(len(fields)), str(change.document.length), str(len(stems)), str(len(parts))]
-    head += [str(len(parts[0]) if parts else 0)]
-    return [*head, *fields, *stems, *(value for part in parts for value in part)]
-
-
-async def _together(calls: Iterable[Any]) -> list[Any]:
-    """The results of calls made at once. All of them end before the first error is raised."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
+def _forget_call(keys: Keys, scope: Scope, ids: Sequence[str]) -> Call:
+    touched = [keys.meta, keys.order, *map(keys.record, ids)]
+    return touched, [new_epoch(), keys.base, scope.project_digest or "", *ids]

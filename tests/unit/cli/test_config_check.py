@@ -59,3 +59,22 @@ def test_secrets_are_not_printed(cli: Cli, config: Path) -> None:
     config.write_text(config.read_text() + "      valkey:\n        password: hunter2hunter2\n")
     assert "hunter2" not in cli("config", "check", str(config)).out
     assert "hunter2" not in cli("config", "check", str(config), "--json").out
+
+
+def test_a_server_is_shown_with_what_tells_it_apart(cli: Cli, config: Path) -> None:
+    config.write_text(
+        """
+global:
+  stores:
+    memory:
+      enabled: true
+      backend: valkey
+      valkey: {cluster: true, addresses: ["a:1", "[::1]:2"], database: 3, password: hunter2hunter2}
+"""
+    )
+    shown = cli("config", "check", str(config))
+    assert shown.code == 0
+    assert "a:1, [::1]:2" in shown.out
+    store = cli("config", "check", str(config), "--json").json["store"]
+    assert (store["cluster"], store["database"], store["encrypted"]) == (["a:1", "[::1]:2"], 3, False)
+    assert "hunter2" not in shown.out + str(store)

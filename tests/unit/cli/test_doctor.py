@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,13 @@ def test_every_status_is_shown_with_what_to_do(cli: Cli, store_says: Callable[..
     assert lines[-1] == "embedded: 5 checks, 1 failed, 1 to look at"
 
 
+def test_the_same_advice_is_given_once(cli: Cli, store_says: Callable[..., None]) -> None:
+    store_says(Finding("module", FAIL, "no Search", "load it"), Finding("index", FAIL, "no Search", "load it"))
+    out = cli("doctor").out
+    assert out.count("→ load it") == out.count("→ as above") == 1
+    assert [finding["advice"] for finding in cli("doctor", "--json").json["findings"][2:]] == ["load it", "load it"]
+
+
 def test_when_all_is_well_it_says_so(cli: Cli, store_says: Callable[..., None]) -> None:
     store_says(Finding("search", OK, "the module is loaded"))
     assert cli("doctor").out.rstrip().endswith("embedded: 3 checks, all is well")
@@ -130,6 +138,21 @@ def test_a_store_that_raises_is_a_finding(
     assert (ran.code, ran.err) == (code, "")
     assert "embedded examine: it broke" in ran.out
     assert "→ mend it" in ran.out
+
+
+def test_a_server_that_is_away_is_out_of_reach_and_the_rest_is_told(cli: Cli, config: Path) -> None:
+    with socket.socket() as taken:  # bound and not listening: whoever connects is refused
+        taken.bind(("127.0.0.1", 0))
+        valkey = f"{{host: 127.0.0.1, port: {taken.getsockname()[1]}, timeout: 2}}"
+        config.write_text(f"global: {{stores: {{memory: {{enabled: true, backend: valkey, valkey: {valkey}}}}}}}")
+        ran = cli("doctor")
+        other = cli("stats")
+    assert (ran.code, ran.err) == (3, "")
+    assert "fail  reachable" in ran.out
+    assert "no connection to the server" in words(ran.out)
+    assert "ok    model" in ran.out
+    assert other.code == 3
+    assert "no connection to the server" in other.error
 
 
 def test_the_store_is_examined_without_the_model(

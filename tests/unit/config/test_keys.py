@@ -81,7 +81,7 @@ OURS = {
     "valkey.addresses": (),
     "valkey.ef_runtime": 200,
     "valkey.index_type": "flat",
-    "valkey.promote_at": 10_000,
+    "valkey.promote_at": 5_000,
     "valkey.max_promoted": 64,
     "valkey.search_clients": 2,
     "valkey.client_name": "router-memory",

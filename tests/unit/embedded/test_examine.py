@@ -277,7 +277,7 @@ async def test_more_memories_than_the_disk_holds_are_pointed_out(
     assert (await examined(tmp_path / "m.db", planned=10**9))["planned"].status is WARN
 
 
-@pytest.mark.parametrize("planned", [-1, 1.5, True])
+@pytest.mark.parametrize("planned", [0, -1, 1.5, True])
 async def test_a_plan_is_a_whole_number(tmp_path: Path, planned: int) -> None:
     with pytest.raises(InvalidRequest, match="planned"):
         await embedded(tmp_path / "m.db").examine(planned=planned)

@@ -1,25 +1,46 @@
 -- What every write does to the user's statistics. Put in front of the scripts that write.
 --
 -- The hash `meta` holds: user, epoch, documents, length, vectors, n:TYPE and n:TYPE:PROJECT (memories of a type, in
--- all and in one project) and df:STEM (memories that hold the stem).
+-- all and in one project) and df:STEM (memories that hold the stem). Counters that are 0 are not there.
 
 local CHUNK = 1000  -- unpack() puts everything on a stack of limited size
 
--- Adds `by` to the document frequency of the stems first to last of a list; one that no memory holds is removed.
-local function count_stems(meta, list, first, last, by)
-  for start = first, last, CHUNK do
-    local stop = math.min(start + CHUNK - 1, last)
-    local fields = {}
-    for i = start, stop do fields[#fields + 1] = 'df:' .. list[i] end
-    local old = redis.call('HMGET', meta, unpack(fields))
+-- Adds to a counter that `apply` will change.
+local function count(delta, field, by)
+  delta[field] = (delta[field] or 0) + by
+end
+
+-- What one memory is to the statistics: `by` is 1 when it comes and -1 when it goes.
+local function count_memory(delta, type, project, vectors, by)
+  count(delta, 'documents', by)
+  count(delta, 'vectors', by * vectors)
+  count(delta, 'n:' .. type, by)
+  if project ~= '' then count(delta, 'n:' .. type .. ':' .. project, by) end
+end
+
+-- What the stems of a text are to the statistics.
+local function count_text(delta, stems, length, by)
+  count(delta, 'length', by * length)
+  for stem in pairs(stems) do count(delta, 'df:' .. stem, by) end
+end
+
+-- Changes the counters, all at once as far as the stack allows.
+local function apply(meta, delta)
+  local fields = {}
+  for field, by in pairs(delta) do
+    if by ~= 0 then fields[#fields + 1] = field end
+  end
+  for start = 1, #fields, CHUNK do
+    local stop = math.min(start + CHUNK - 1, #fields)
+    local old = redis.call('HMGET', meta, unpack(fields, start, stop))
     local kept, gone = {}, {}
-    for i, field in ipairs(fields) do
-      local count = (tonumber(old[i]) or 0) + by
-      if count > 0 then
-        kept[#kept + 1] = field
-        kept[#kept + 1] = count
+    for i = start, stop do
+      local value = (tonumber(old[i - start + 1]) or 0) + delta[fields[i]]
+      if value > 0 then
+        kept[#kept + 1] = fields[i]
+        kept[#kept + 1] = string.format('%.0f', value)
       else
-        gone[#gone + 1] = field
+        gone[#gone + 1] = fields[i]
       end
     end
     if #kept > 0 then redis.call('HSET', meta, unpack(kept)) end
@@ -27,16 +48,7 @@ local function count_stems(meta, list, first, last, by)
   end
 end
 
--- Adds `by` to the number of memories of a type.
-local function count_type(meta, type, project, by)
-  local fields = {'n:' .. type}
-  if project ~= '' then fields[2] = 'n:' .. type .. ':' .. project end
-  for _, field in ipairs(fields) do
-    if redis.call('HINCRBY', meta, field, by) <= 0 then redis.call('HDEL', meta, field) end
-  end
-end
-
--- Where a memory stands in the order of age; the time and the position in front are of fixed width.
+-- Where a memory stands in the order of age; the place in front is of fixed width.
 local function member_of(place, id, type, project)
   return place .. id .. '\0' .. string.sub(type, 1, 1) .. project
 end
@@ -46,10 +58,22 @@ local function part_key(base, number, id)
   return base .. '#' .. number .. ':' .. id
 end
 
--- The stems and the length that were counted when a memory was written.
-local function counted(document)
-  local stored = cjson.decode(document)
-  local stems = {}
-  for stem in pairs(stored[2]) do stems[#stems + 1] = stem end
-  return stems, stored[1]
+-- The two halves of the field `memory`: what stays, and what follows from the text.
+local function halves(memory)
+  local cut = string.find(memory, '\0', 1, true)
+  return string.sub(memory, 1, cut - 1), string.sub(memory, cut + 1)
+end
+
+-- Writes vectors: the first into the memory's hash, the others into hashes of their own.
+local function set_vectors(key, base, id, vectors, number, user, type, project)
+  local size = #vectors / number
+  redis.call('HSET', key, 'embedding', string.sub(vectors, 1, size))
+  if number == 1 then return end
+  redis.call('HSET', key, 'more', string.sub(vectors, size + 1))
+  for part = 1, number - 1 do
+    local own = part_key(base, part, id)
+    local vector = string.sub(vectors, part * size + 1, (part + 1) * size)
+    redis.call('HSET', own, 'user', user, 'type', type, 'embedding', vector)
+    if project ~= '' then redis.call('HSET', own, 'project', project) end
+  end
 end

@@ -5,9 +5,11 @@
 
 local at, wanted = ARGV[1], ARGV[2]
 for index = 1, #KEYS do
-  local row = redis.call('HMGET', KEYS[index], 'type', 'project', 'accessed')
+  local row = redis.call('HMGET', KEYS[index], 'state', 'project')
   if row[1] and (wanted == '' or wanted == row[2]) then
-    redis.call('HINCRBY', KEYS[index], 'accesses', ARGV[index + 2])
-    if not row[3] or tonumber(at) > tonumber(row[3]) then redis.call('HSET', KEYS[index], 'accessed', at) end
+    local front, accesses, accessed = string.match(row[1], '^(%S+ %S+ %S+) (%S+) (%S+)$')
+    accesses = string.format('%.0f', tonumber(accesses) + tonumber(ARGV[index + 2]))
+    if accessed == '-' or tonumber(at) > tonumber(accessed) then accessed = at end
+    redis.call('HSET', KEYS[index], 'state', table.concat({front, accesses, accessed}, ' '))
   end
 end
