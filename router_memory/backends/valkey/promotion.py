@@ -183,7 +183,7 @@ class Promotions:
             _log.warning("%d users have an HNSW index already: a further large one stays exact", self._most)
             graph.retry_at = monotonic() + _REFUSED_SECONDS
             return
-        while not graph.ready:
+        while not graph.ready and self._graphs.get(keys.user) is graph:  # else the user shrank, or the index is gone
             await asyncio.sleep(_POLL_SECONDS)
             self.observe(keys, await self._connection.command("promote", "FT.INFO", name, key=keys.meta))
 
@@ -195,10 +195,9 @@ class Promotions:
         if len(there) >= self._most and not await self._reap(keys, there):
             return False
         await self._create(keys, name, vectors)
-        now = await self.names("promote")
-        if len(now) <= self._most or name not in now[self._most :]:
+        if len(await self.names("promote")) <= self._most:
             return True
-        await self._demote(keys)  # another process was at it as well: the first by name stay
+        await self._demote(keys)  # another process was at it as well; who sees too many gives way
         return False
 
     async def _reap(self, keys: Keys, names: Sequence[str]) -> int:

@@ -155,7 +155,7 @@ class Reader:
             if values[0] is not None and (wanted is None or project == wanted)
         ]
         with reading(operation, self._connection.location):
-            return [memory.record for memory in decode_memories(scope, rows)]
+            return [record for record, _, _ in decode_memories(scope, rows)]
 
     async def _meta(self, operation: str, keys: Keys, scope: Scope, fields: Sequence[str]) -> list[Any]:
         """Fields of the user's statistics, ``user`` among them, which is checked."""

@@ -14,7 +14,7 @@ The place is the time of creation and the position as 32 hex digits that sort by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -62,12 +62,8 @@ _NEVER = "-"
 Hash = Mapping[bytes, bytes]
 
 
-class StoredMemory(NamedTuple):
-    """A memory as it was read, and how many vectors it has."""
-
-    record: MemoryRecord
-    document: Document
-    parts: int
+StoredMemory = tuple[MemoryRecord, Document, int]
+"""A memory as it was read, and how many vectors it has."""
 
 
 def encode_vectors(vectors: NDArray[np.float32]) -> bytes:
@@ -148,7 +144,7 @@ def decode_memories(scope: Scope, rows: Sequence[tuple[str, Hash]]) -> list[Stor
     scopes: dict[str | None, Scope] = {scope.project: scope}
     try:
         lists = orjson.loads(b"[" + b",".join([row[b"memory"] for _, row in rows]).replace(b"\0", b",") + b"]")
-        stored = []
+        stored: list[StoredMemory] = []
         for (name, row), origin, text in zip(rows, lists[::2], lists[1::2], strict=True):
             project, role, speaker, conversation_id, part, where = origin
             content, length, stems, vectors = text
@@ -175,7 +171,7 @@ def decode_memories(scope: Scope, rows: Sequence[tuple[str, Hash]]) -> list[Stor
                 access_count=int(accesses),
                 accessed_at=None if accessed == b"-" else from_microseconds(int(accessed)),
             )
-            stored.append(StoredMemory(record, Document(stems, length), vectors))
+            stored.append((record, Document(stems, length), vectors))
     except (KeyError, ValueError, TypeError, OverflowError):
         raise Damaged("a field of a memory cannot be read") from None
     if scope.project is not None and len(scopes) > 1:

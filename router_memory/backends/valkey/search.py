@@ -327,8 +327,8 @@ class Searcher:
             chosen = self._chosen(query, found)
             memories = decode_memories(query.scope, [(memory_id, found.rows[memory_id]) for memory_id in chosen])
             candidates = tuple(
-                Candidate(record=memory.record, document=memory.document, cosine=cosine, parts=memory.parts)
-                for memory, cosine in zip(memories, chosen.values(), strict=True)
+                Candidate(record=record, document=document, cosine=cosine, parts=parts)
+                for (record, document, parts), cosine in zip(memories, chosen.values(), strict=True)
             )
         partial = not self._index.ready
         asked = query.vector is not None or bool(query.stems)

@@ -103,7 +103,7 @@ class Writer:
         if row is None:
             return None
         with reading("update", self._connection.location):
-            return decode_memories(scope, [(id, dict(zip(_NAMES, row, strict=True)))])[0].record
+            return decode_memories(scope, [(id, dict(zip(_NAMES, row, strict=True)))])[0][0]
 
     async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
         """See `MemoryStore.forget`."""

@@ -91,7 +91,7 @@ async def test_the_defaults() -> None:
         "m": 16,
         "ef_construction": 256,
         "ef_runtime": 200,
-        "promote_at": 10_000,
+        "promote_at": 5_000,
         "max_promoted": 64,
     }
 

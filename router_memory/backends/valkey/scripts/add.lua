@@ -18,9 +18,9 @@ for index = 3, #KEYS do
     local text = cjson.decode(ARGV[at + 2])
     local number = text[4]
     redis.call('HSET', key, 'user', user, 'type', type, 'stems', tags, 'state', state,
-      'memory', ARGV[at + 1] .. '\0' .. ARGV[at + 2])
+      'memory', ARGV[at + 1] .. '\0' .. ARGV[at + 2], 'embedding', first_of(ARGV[at + 3], number))
     if project ~= '' then redis.call('HSET', key, 'project', project) end
-    set_vectors(key, base, id, ARGV[at + 3], number, user, type, project)
+    set_others(key, base, id, ARGV[at + 3], number, user, type, project)
     places[#places + 1] = 0
     places[#places + 1] = member_of(place, id, type, project)
     count_memory(delta, type, project, number, 1)

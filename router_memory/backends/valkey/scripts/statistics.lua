@@ -64,11 +64,15 @@ local function halves(memory)
   return string.sub(memory, 1, cut - 1), string.sub(memory, cut + 1)
 end
 
--- Writes vectors: the first into the memory's hash, the others into hashes of their own.
-local function set_vectors(key, base, id, vectors, number, user, type, project)
-  local size = #vectors / number
-  redis.call('HSET', key, 'embedding', string.sub(vectors, 1, size))
+-- The first of some vectors that stand one behind the other.
+local function first_of(vectors, number)
+  return number == 1 and vectors or string.sub(vectors, 1, #vectors / number)
+end
+
+-- Writes the vectors beside the first: all into the memory's hash, and each into a hash of its own to be found by.
+local function set_others(key, base, id, vectors, number, user, type, project)
   if number == 1 then return end
+  local size = #vectors / number
   redis.call('HSET', key, 'more', string.sub(vectors, size + 1))
   for part = 1, number - 1 do
     local own = part_key(base, part, id)

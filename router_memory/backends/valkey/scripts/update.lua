@@ -23,8 +23,9 @@ redis.call('HSET', key, 'type', type, 'state', table.concat({type, importance, u
 if text then
   redis.call('HDEL', key, 'more')
   for part = 1, old[4] - 1 do redis.call('UNLINK', part_key(base, part, id)) end
-  redis.call('HSET', key, 'memory', stays .. '\0' .. ARGV[9], 'stems', ARGV[10])
-  set_vectors(key, base, id, ARGV[11], text[4], user, type, project)
+  redis.call('HSET', key, 'memory', stays .. '\0' .. ARGV[9], 'stems', ARGV[10],
+    'embedding', first_of(ARGV[11], text[4]))
+  set_others(key, base, id, ARGV[11], text[4], user, type, project)
   count_text(delta, old[3], old[2], -1)
   count_text(delta, text[3], text[2], 1)
   count(delta, 'vectors', text[4] - old[4])
