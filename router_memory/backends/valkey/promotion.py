@@ -21,7 +21,7 @@ from router_memory.backends.valkey.translate import IndexExists, IndexMissing
 from router_memory.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from router_memory.backends.valkey.connection import Connection
 
@@ -123,13 +123,13 @@ class Promotions:
             return
         graph = self._graphs.setdefault(keys.user, _Graph())
         if not graph.ready and monotonic() >= graph.retry_at and keys.user not in self._tasks:
-            self._start(keys, self._promote(keys, graph, vectors))
+            self._start(keys, lambda: self._promote(keys, graph, vectors))
 
     def shrunk(self, keys: Keys, before: int, after: int) -> None:
         """Starts to drop the user's own index, in the background, when a deletion left too few memories for it."""
         if before >= self._edge > after and self._shape.index_type != "hnsw":
             self.discard(keys)
-            self._start(keys, self._demote(keys))
+            self._start(keys, lambda: self._demote(keys))
 
     async def settle(self) -> None:
         """Waits until the index work begun so far is done."""
@@ -149,7 +149,7 @@ class Promotions:
     def _edge(self) -> float:
         return self._promote_at * _KEPT_SHARE
 
-    def _start(self, keys: Keys, work: Coroutine[object, object, None]) -> None:
+    def _start(self, keys: Keys, work: Callable[[], Awaitable[None]]) -> None:
         """Runs one piece of work for a user after the other."""
         task = asyncio.create_task(
             self._guarded(keys, work, self._tasks.get(keys.user)), name="router-memory-promotion"
@@ -162,18 +162,16 @@ class Promotions:
             del self._tasks[keys.user]
 
     async def _guarded(
-        self, keys: Keys, work: Coroutine[object, object, None], before: asyncio.Task[None] | None
+        self, keys: Keys, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None
     ) -> None:
         try:
             if before is not None:
                 await asyncio.wait([before])
-            await work
+            await work()
         except BackendError as error:
             _log.warning("index of a large user: %s", error)
             if (graph := self._graphs.get(keys.user)) is not None:
                 graph.retry_at = monotonic() + _REFUSED_SECONDS
-        finally:
-            work.close()
 
     async def _promote(self, keys: Keys, graph: _Graph, vectors: int) -> None:
         name = self.name_of(keys)
