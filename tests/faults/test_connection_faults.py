@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from router_memory.backends.valkey.client import Client
 from router_memory.backends.valkey.connection import Connection
 from router_memory.backends.valkey.translate import Unreachable
 from router_memory.errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
@@ -199,6 +201,51 @@ class TestOneServer:
             assert time.perf_counter() - began < LONGEST_RECOVERY
             waiting.cancel()
         proxy.close()
+
+    async def test_lasting_failure_keeps_nothing_of_the_calls(self, own_server: OwnServer) -> None:
+        """An error that is raised again and again would hold the frames of all of them, with what they carry."""
+        server = own_server()
+        gone = Fault([server.address], server.kill, server.start)
+        gone.strike()
+        async with opened(gone, used=False) as connection:
+            causes = []
+            for _ in range(200):
+                with pytest.raises(Unreachable) as raised:
+                    await connection.command("test", "PING")
+                causes.append(raised.value.__cause__)
+
+        deepest = max(len(list(traceback.walk_tb(cause.__traceback__))) for cause in causes if cause is not None)
+        assert len(causes) == 200
+        assert None not in causes
+        assert deepest < 20
+
+    @pytest.mark.parametrize("used", [True, False], ids=["established", "first"])
+    async def test_race_outlives_a_lack_of_means_for_clients(
+        self, own_server: OwnServer, monkeypatch: pytest.MonkeyPatch, *, used: bool
+    ) -> None:
+        """A process without threads or memory for another client for a while recovers when it has them."""
+        from glide import ClosingError
+
+        server = own_server()
+        gone = Fault([server.address], server.kill, server.start)
+        refusals = []
+
+        async def refuse(settings: object) -> Client:
+            refusals.append(settings)
+            raise ClosingError("Failed to create client")
+
+        async with opened(gone, used=used) as connection:
+            gone.strike()
+            with monkeypatch.context() as patch:
+                patch.setattr(Client, "create", refuse)
+                until = time.perf_counter() + 2 * TIMEOUT
+                while time.perf_counter() < until:
+                    assert (await _outcome(connection))[0] is not None
+                    await asyncio.sleep(0.02)
+            gone.heal()
+
+            assert refusals
+            assert await _recovery(connection) < LONGEST_RECOVERY
 
     async def test_connection_forgotten_while_idle(self, own_server: OwnServer) -> None:
         """A firewall forgets what is idle: the first call is lost, and not those of a second later."""

@@ -129,7 +129,7 @@ def _faults(digest: str, user: _User) -> list[str]:
         if project:
             expected[f"n:{kind}:{project}"] += 1
         order.add(f"{origin[-1]}{name}\0{kind[:1]}{project}".encode())
-        if set(row[b"stems"].decode().split(",")) - {""} != set(map(Keys("", digest).stem_tag, stems)):
+        if set(row[b"stems"].decode().split(",")) - {""} != set(Keys("", digest).stem_tags(stems)):
             found.append(f"{name} has other stems in the index than in its document")
         if row[b"state"].split(b" ")[0] != row[b"type"] or row[b"user"].decode() != digest:
             found.append(f"{name} contradicts itself")
@@ -149,7 +149,7 @@ def _faults(digest: str, user: _User) -> list[str]:
 def _parts(name: str, row: Hash) -> dict[tuple[int, str], Hash]:
     """The hashes that belong to the vectors of a memory beside the first."""
     size, more = len(row[b"embedding"]), row.get(b"more", b"")
-    copied = {key: row[key] for key in (b"user", b"type", b"project") if key in row}
+    copied: Hash = {key: row[key] for key in (b"user", b"type", b"project") if key in row}
     rows = [more[start : start + size] for start in range(0, len(more), size)]
     return {(number, name): {**copied, b"embedding": vector} for number, vector in enumerate(rows, 1)}
 

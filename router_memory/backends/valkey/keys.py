@@ -18,12 +18,14 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from router_memory.types import Scope
 
 __all__ = ["Keys", "schema_key"]
 
-_STEM_BYTES = 8
-_TAG_CHARACTERS = 11  # the twelfth is padding
+_STEM_BYTES = 9
+_TAG_CHARACTERS = 12  # of base 64
 
 
 def schema_key(prefix: str) -> str:
@@ -67,15 +69,19 @@ class Keys:
     def _stems(self) -> blake2b:
         return blake2b(digest_size=_STEM_BYTES, key=self.user.encode())
 
-    def stem_tag(self, stem: str) -> str:
-        """What stands for a stem of the user in the index: 64 bits over both, 11 characters.
+    def stem_tags(self, stems: Iterable[str]) -> list[str]:
+        """What stands for stems of the user in the index: 72 bits over both, 12 characters.
 
         Two stems of one user that collide make a candidate too many, never a foreign one: every query names the
         user as well.
         """
-        state = self._stems.copy()
-        state.update(stem.encode())
-        return urlsafe_b64encode(state.digest())[:_TAG_CHARACTERS].decode()
+        digests = []
+        for stem in stems:
+            state = self._stems.copy()
+            state.update(stem.encode())
+            digests.append(state.digest())
+        tags = urlsafe_b64encode(b"".join(digests)).decode()
+        return [tags[start : start + _TAG_CHARACTERS] for start in range(0, len(tags), _TAG_CHARACTERS)]
 
     def record(self, id: str) -> str:
         """The memory of that id."""

@@ -116,7 +116,7 @@ def matching(index: str, where: str, limit: int, options: Options) -> Command:
 
 def with_stems(keys: Keys, where: str, stems: Sequence[str]) -> str:
     """The filter narrowed to memories that hold one of the stems."""
-    return f"{where} @stems:{{{'|'.join(map(keys.stem_tag, stems))}}}"
+    return f"{where} @stems:{{{'|'.join(keys.stem_tags(stems))}}}"
 
 
 def _search(index: str, text: str, fields: Sequence[str], limit: int, options: Options) -> tuple[str | bytes, ...]:

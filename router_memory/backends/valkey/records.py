@@ -108,7 +108,7 @@ def member_position(member: bytes) -> tuple[Position, MemoryType, str]:
 
 def stem_tags(keys: Keys, document: Document) -> str:
     """What the index finds a memory's stems by."""
-    return ",".join(map(keys.stem_tag, document.stems))
+    return ",".join(keys.stem_tags(document.stems))
 
 
 def encode_origin(record: MemoryRecord) -> bytes:

@@ -14,7 +14,6 @@ __all__ = [
     "IndexInfo",
     "Layout",
     "Shape",
-    "cosine_of",
     "create_main",
     "create_promoted",
     "for_cluster",
@@ -66,6 +65,14 @@ class Shape:
     m: int = 16
     ef_construction: int = 256
     ef_runtime: int = 200
+
+    @property
+    def distance_scale(self) -> float:
+        """What turns a distance of two unit vectors into 1 - cosine.
+
+        COSINE and IP give 1 - dot, L2 the square of the Euclidean distance, which is 2 - 2 dot.
+        """
+        return 0.5 if self.metric == "L2" else 1.0
 
     @property
     def ef_main(self) -> int | None:
@@ -130,15 +137,6 @@ def _vector(index_type: str, dimension: int, shape: Shape, capacity: int = 0) ->
         options += ["M", str(shape.m), "EF_CONSTRUCTION", str(shape.ef_construction)]
         options += ["EF_RUNTIME", str(shape.ef_runtime)]
     return ("embedding", "VECTOR", _ALGORITHMS[index_type], str(len(options)), *options)
-
-
-def cosine_of(distance: float, metric: str) -> float:
-    """The cosine of two unit vectors from the distance that the module gives, in [-1, 1].
-
-    COSINE and IP give 1 - dot, L2 the square of the Euclidean distance, which is 2 - 2 dot.
-    """
-    cosine = 1.0 - (distance / 2.0 if metric == "L2" else distance)
-    return max(-1.0, min(1.0, cosine))
 
 
 def parse_info(reply: object) -> IndexInfo:

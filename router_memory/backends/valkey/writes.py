@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ __all__ = ["Writer"]
 _STEP_MEMORIES = 8
 _STEP_VECTORS = 16
 """Most memories and vectors written by one script, which holds up the server for a fraction of a millisecond."""
-_AT_ONCE = 4
+_AT_ONCE = 2
 """Scripts in one round trip: the server runs them one after the other before it looks at other clients."""
 _FORGET_SCAN = 512
 
@@ -70,17 +71,35 @@ class Writer:
         for write in writes:
             first.setdefault(write.record.id, write)
         steps = list(_steps(first.values(), one_by_one=self._promotions.usable(keys) is not None))
+        groups = [steps[start : start + _AT_ONCE] for start in range(0, len(steps), _AT_ONCE)]
         stored: set[str] = set()
-        for start in range(0, len(steps), _AT_ONCE):
-            group = steps[start : start + _AT_ONCE]
-            calls = [_add_call(keys, scope, step) for step in group]
-            for step, (*new, vectors) in zip(group, await self._run("add", keys, calls), strict=True):
-                stored.update(write.record.id for write, one in zip(step, new, strict=True) if one)
-                self._promotions.grown(keys, vectors)
+        under_way: asyncio.Task[set[str]] | None = None
+        try:
+            for group in groups:  # the server works on one while the next is encoded
+                calls = [_add_call(keys, scope, step) for step in group]
+                if under_way is not None:
+                    stored |= await under_way
+                under_way = asyncio.create_task(self._add(keys, group, calls))
+                await asyncio.sleep(0)
+            if under_way is not None:
+                stored |= await under_way
+        finally:
+            if under_way is not None:
+                under_way.cancel()
         return [_status(stored, write.record.id) for write in writes]
+
+    async def _add(self, keys: Keys, steps: Sequence[Sequence[MemoryWrite]], calls: Sequence[Call]) -> set[str]:
+        """The ids that were new."""
+        stored: set[str] = set()
+        for step, (*new, vectors) in zip(steps, await self._run("add", keys, calls), strict=True):
+            stored.update(write.record.id for write, one in zip(step, new, strict=True) if one)
+            self._promotions.grown(keys, vectors)
+        return stored
 
     async def _run(self, operation: str, keys: Keys, calls: Sequence[Call]) -> list[Any]:
         """The replies of a script to several calls, which all end before the first error is raised."""
+        if len(calls) == 1:
+            return [await self._connection.run(operation, script(operation), *calls[0])]
         replies = await self._connection.run_all(operation, script(operation), calls, key=keys.meta)
         for reply in replies:
             if isinstance(reply, BackendError):

@@ -6,12 +6,15 @@ import asyncio
 import secrets
 import subprocess
 import sys
+import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router_memory.backends.valkey.connection import Connection, Tls
+from router_memory.backends.valkey import Connection, Tls
+from router_memory.backends.valkey.client import Client, join
 from router_memory.backends.valkey.translate import NotPrimary, Unreachable
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable
 from tests.servers.certificates import Authority, Pair
@@ -20,7 +23,9 @@ from tests.servers.process import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+    from threading import Thread
 
+    from router_memory.backends.valkey.settings import Settings
     from tests.servers.cluster import Cluster
     from tests.servers.fixtures import OwnCluster, OwnServer
     from tests.servers.process import Endpoint, Server
@@ -275,6 +280,21 @@ class TestTls:
         assert "hush" not in repr(Tls(key=b"hush"))
 
 
+class TestClosing:
+    def test_clients_that_hang_share_the_time_they_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("router_memory.backends.valkey.client._CLOSE_SECONDS", 0.1)
+        end = threading.Event()
+        hanging = [threading.Thread(target=end.wait, daemon=True) for _ in range(10)]
+        for thread in hanging:
+            thread.start()
+        began = time.perf_counter()
+        join(hanging)
+        seconds = time.perf_counter() - began
+        end.set()
+
+        assert 0.1 <= seconds < 0.5
+
+
 class TestLife:
     async def test_open_and_close_are_idempotent(self, plain_server: Endpoint) -> None:
         connection = Connection(addresses=[plain_server.address])
@@ -311,6 +331,79 @@ class TestLife:
             with pytest.raises(BackendUnavailable, match="not open"):
                 await waiting
 
+    async def test_call_of_a_connection_that_was_reopened_says_so(self, plain_server: Endpoint, key: str) -> None:
+        connection = Connection(addresses=[plain_server.address])
+        await connection.open()
+        waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", key, "5")], key=key, search=True))
+        await asyncio.sleep(0.1)
+        closing = asyncio.create_task(connection.close())
+        await asyncio.sleep(0)
+        await connection.open()
+
+        with pytest.raises(BackendUnavailable, match="not open"):
+            await waiting
+        await closing
+        await connection.close()
+
+    async def test_close_waits_for_no_call_of_the_next_opening(self, plain_server: Endpoint, key: str) -> None:
+        connection = Connection(addresses=[plain_server.address])
+        await connection.open()
+        await connection.command("test", "PING")
+        closing = asyncio.create_task(connection.close())
+        await asyncio.sleep(0)
+        await connection.open()
+        waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", key, "3")], key=key))
+
+        async with asyncio.timeout(1):
+            await closing
+        assert not waiting.done()
+        await connection.close()
+        with pytest.raises(BackendUnavailable):
+            await waiting
+
+    async def test_cancelled_close_closes_the_clients(self, own_server: OwnServer) -> None:
+        server = own_server()
+        connection = Connection(addresses=[server.address])
+        await connection.open()
+        waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", "nobody", "5")], key="k"))
+        await asyncio.sleep(0.1)
+        closing = asyncio.create_task(connection.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(BackendUnavailable):
+            await waiting
+        await _until_left(server)
+
+    async def test_failed_open_leaves_no_client(self, plain_server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+        from glide import ClosingError
+
+        made: list[Client] = []
+        closed: list[Client] = []
+        create, close = Client.create, Client.close
+
+        async def third_fails(settings: Settings) -> Client:
+            if len(made) == 2:
+                raise ClosingError("Failed to create client")
+            made.append(await create(settings))
+            return made[-1]
+
+        def noted(client: Client) -> Thread:
+            closed.append(client)
+            return close(client)
+
+        monkeypatch.setattr(Client, "create", third_fails)
+        monkeypatch.setattr(Client, "close", noted)
+        connection = Connection(addresses=[plain_server.address])
+        with pytest.raises(BackendUnavailable):
+            await connection.open()
+
+        assert closed == made
+        with pytest.raises(BackendUnavailable, match="not open"):
+            await connection.command("test", "PING")
+
     async def test_cancelled_call_leaves_the_connection_well(self, connection: Connection, key: str) -> None:
         waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", key, "1")], key=key))
         await asyncio.sleep(0.05)
@@ -327,13 +420,56 @@ class TestLife:
         with pytest.raises(BackendUnavailable, match="another event loop"):
             await asyncio.to_thread(elsewhere)
 
-    def test_child_of_a_fork_is_refused(self, plain_server: Endpoint) -> None:
+    def test_closed_on_another_event_loop_when_its_own_has_ended(self, own_server: OwnServer) -> None:
+        server = own_server()
+        connection = Connection(addresses=[server.address])
+
+        async def use() -> None:
+            await connection.open()
+            await connection.command("test", "PING")
+
+        async def end() -> None:
+            await connection.close()
+            await _until_left(server)
+
+        asyncio.run(use())
+        asyncio.run(end())
+
+    async def test_closed_from_another_event_loop_while_its_own_runs(self, own_server: OwnServer) -> None:
+        server = own_server()
+        connection = Connection(addresses=[server.address])
+        await connection.open()
+        waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", "nobody", "5")], key="k"))
+        await asyncio.sleep(0.1)
+
+        async with asyncio.timeout(2):
+            await asyncio.to_thread(lambda: asyncio.run(connection.close()))
+            with pytest.raises(BackendUnavailable, match="not open"):
+                await waiting
+        await _until_left(server)
+
+    def test_calls_under_way_end_on_every_event_loop_it_is_opened_on(self, plain_server: Endpoint, key: str) -> None:
+        connection = Connection(addresses=[plain_server.address])
+
+        async def open_and_close() -> None:
+            await connection.open()
+            waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", key, "5")], key=key))
+            await asyncio.sleep(0.1)
+            await connection.close()
+            with pytest.raises(BackendUnavailable, match="not open"):
+                await waiting
+
+        for _ in range(2):
+            asyncio.run(open_and_close())
+
+    def test_child_of_a_fork_is_refused_until_it_opens_its_own(self, plain_server: Endpoint) -> None:
         """In a process of its own, for a fork of the test process would take its threads' locks along."""
         code = _FORK.format(address=plain_server.address)
 
         done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30)
 
         assert "opened before a fork" in done.stdout, done.stderr
+        assert "child b'PONG'" in done.stdout, done.stderr
         assert "parent b'PONG'" in done.stdout, done.stderr
 
 
@@ -393,17 +529,25 @@ _FORK = """
 import asyncio, os
 from router_memory.backends.valkey.connection import Connection
 
+async def again(connection):
+    await connection.close()
+    await connection.open()
+    os.write(1, b" child " + repr(await connection.command("test", "PING")).encode())
+    await connection.close()
+
 async def main():
     connection = Connection(addresses=[{address}])
     await connection.open()
     await connection.command("test", "PING")
+    waiting = asyncio.create_task(connection.pipeline("test", [("BLPOP", "nobody", "5")], key="k", search=True))
+    await asyncio.sleep(0.1)
     child = os.fork()
     if child == 0:
         try:
             await connection.command("test", "PING")
         except Exception as error:
             os.write(1, str(error).encode())
-        await connection.close()
+        asyncio.run(again(connection))
         os._exit(0)
     os.waitpid(child, 0)
     os.write(1, b" parent " + repr(await connection.command("test", "PING")).encode())
@@ -418,6 +562,13 @@ def _clients(server: Server) -> list[bytes]:
     listed = server.ask("CLIENT", "LIST")
     assert isinstance(listed, bytes)
     return [line for line in listed.splitlines() if b"cmd=client|list" not in line]
+
+
+async def _until_left(server: Server) -> None:
+    """Returns when the server has no client but the one that asks."""
+    async with asyncio.timeout(2):
+        while _clients(server):  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.02)
 
 
 async def _eventually(connection: Connection, *command: str) -> object:

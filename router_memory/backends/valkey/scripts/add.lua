@@ -30,8 +30,7 @@ for index = 3, #KEYS do
 end
 if #places > 0 then
   redis.call('ZADD', order, unpack(places))
-  apply(meta, delta)
-  redis.call('HSET', meta, 'epoch', epoch, 'user', user_id)
+  apply(meta, delta, {'epoch', epoch, 'user', user_id})
 end
 reply[#reply + 1] = tonumber(redis.call('HGET', meta, 'vectors') or 0)
 return reply

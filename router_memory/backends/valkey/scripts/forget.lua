@@ -33,8 +33,7 @@ end
 if deleted > 0 then
   for start = 1, #gone, CHUNK do redis.call('UNLINK', unpack(gone, start, math.min(start + CHUNK - 1, #gone))) end
   redis.call('ZREM', order, unpack(places))
-  apply(meta, delta)
-  redis.call('HSET', meta, 'epoch', epoch)
+  apply(meta, delta, {'epoch', epoch})
 end
 local left = tonumber(redis.call('HGET', meta, 'vectors') or 0)
 if deleted > 0 and left == 0 then redis.call('UNLINK', meta, order) end

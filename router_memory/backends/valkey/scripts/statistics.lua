@@ -24,27 +24,28 @@ local function count_text(delta, stems, length, by)
   for stem in pairs(stems) do count(delta, 'df:' .. stem, by) end
 end
 
--- Changes the counters, all at once as far as the stack allows.
-local function apply(meta, delta)
+-- Changes the counters and sets the fields and values in `kept`, all at once as far as the stack allows.
+local function apply(meta, delta, kept)
   local fields = {}
   for field, by in pairs(delta) do
     if by ~= 0 then fields[#fields + 1] = field end
   end
-  for start = 1, #fields, CHUNK do
+  for start = 1, math.max(#fields, 1), CHUNK do
     local stop = math.min(start + CHUNK - 1, #fields)
-    local old = redis.call('HMGET', meta, unpack(fields, start, stop))
-    local kept, gone = {}, {}
+    local old = stop >= start and redis.call('HMGET', meta, unpack(fields, start, stop))
+    local gone = {}
     for i = start, stop do
       local value = (tonumber(old[i - start + 1]) or 0) + delta[fields[i]]
       if value > 0 then
         kept[#kept + 1] = fields[i]
-        kept[#kept + 1] = string.format('%.0f', value)
+        kept[#kept + 1] = value
       else
         gone[#gone + 1] = fields[i]
       end
     end
     if #kept > 0 then redis.call('HSET', meta, unpack(kept)) end
     if #gone > 0 then redis.call('HDEL', meta, unpack(gone)) end
+    kept = {}
   end
 end
 

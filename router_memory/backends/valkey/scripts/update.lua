@@ -39,6 +39,5 @@ if type ~= old_type then
   count_memory(delta, old_type, project, 0, -1)
   count_memory(delta, type, project, 0, 1)
 end
-apply(meta, delta)
-redis.call('HSET', meta, 'epoch', epoch)
+apply(meta, delta, {'epoch', epoch})
 return redis.call('HMGET', key, 'memory', 'state')

@@ -1,0 +1,146 @@
+"""What lives from one opening of a connection to its closing: the lanes, and the calls under way on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from router_memory.backends.valkey.client import Client, join
+from router_memory.backends.valkey.lane import Lane
+from router_memory.backends.valkey.translate import NotPrimary, Unreachable, translating
+from router_memory.errors import BackendError, BackendTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from router_memory.backends.valkey.client import Reply
+    from router_memory.backends.valkey.settings import Settings
+
+__all__ = ["Opening"]
+
+
+class Opening:
+    """The lanes of one event loop and one process: one for control, the others for searches.
+
+    Args:
+        settings: Of the clients.
+        clients: The first client of every lane: at least two, that of control first.
+
+    Attributes:
+        closed: Whether `close` was called.
+        loop: The event loop it belongs to.
+        pid: The process it belongs to.
+    """
+
+    def __init__(self, settings: Settings, clients: Sequence[Client]) -> None:
+        self.closed = False
+        self.loop = asyncio.get_running_loop()
+        self.pid = os.getpid()
+        self._location = settings.location
+        self._control, *self._searches = (Lane(settings, client) for client in clients)
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._ended = asyncio.Event()
+        self._closing: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def make(cls, settings: Settings, searches: int) -> Opening:
+        """One with so many lanes for searches. Nothing is sent, so an unreachable server is no error here.
+
+        Raises:
+            BackendError: glide refuses the settings, or the process has no means for so many clients.
+        """
+        clients: list[Client] = []
+        try:
+            with translating("open", settings.location):
+                for _ in range(1 + searches):
+                    clients.append(await Client.create(settings))  # noqa: PERF401  # those made are closed on an error
+        except BaseException:
+            for client in clients:
+                client.close()
+            raise
+        return cls(settings, clients)
+
+    def lane(self, *, search: bool) -> Lane:
+        """The one for control, or the one for searches with the least to do."""
+        return min(self._searches, key=lambda lane: lane.busy) if search else self._control
+
+    async def call(
+        self, lane: Lane, operation: str, send: Callable[[Client], Awaitable[Reply]], key: str | None, limit: float
+    ) -> Reply:
+        """What `send` gives on the lane's client, in time or not at all.
+
+        Args:
+            lane: Which.
+            operation: What is being done, for errors.
+            send: Sends something.
+            key: On a cluster, the node of this key is asked again when it does not answer; without one any.
+            limit: Seconds.
+
+        Raises:
+            BackendError: See `translating`; any when it was closed meanwhile.
+        """
+        lane.busy += 1
+        deadline = asyncio.timeout(limit)
+        self._deadlines.add(deadline)
+        try:
+            with translating(operation, self._location):
+                async with deadline:
+                    return await send(await lane.ready(operation))
+        except BackendError as error:
+            self.consider(lane, error, key)
+            raise
+        finally:
+            self._deadlines.discard(deadline)
+            self._ended.set()
+            lane.busy -= 1
+
+    def consider(self, lane: Lane, reply: object, key: str | None) -> None:
+        """Has every client that is in use asked again after an error of the connection: a black hole swallows all.
+
+        Args:
+            lane: The lane of the reply.
+            reply: A reply, or an error.
+            key: As of `call`.
+        """
+        if self.closed or not isinstance(reply, (BackendTimeout, Unreachable, NotPrimary)):
+            return
+        if isinstance(reply, NotPrimary):
+            lane.outdate()
+        for each in (self._control, *self._searches):
+            each.doubt(key)
+
+    async def close(self) -> None:
+        """Ends what is under way and closes every client, without waiting for the server.
+
+        Goes on by itself when the caller is cancelled.
+        """
+        self.closed = True
+        if self.pid != os.getpid():  # a child may not touch what its parent has opened
+            return
+        here = asyncio.get_running_loop()
+        if self.loop is not here and self.loop.is_running():  # its calls can be ended there only
+            self._closing = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._close(), self.loop))
+        else:
+            self._closing = here.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        try:
+            if self.loop is asyncio.get_running_loop():  # else it runs no longer, and nothing is under way
+                await self._end_calls()
+        finally:
+            closings = [thread for lane in (self._control, *self._searches) for thread in lane.close()]
+        await asyncio.to_thread(join, closings)
+
+    async def _end_calls(self) -> None:
+        races = [race for lane in (self._control, *self._searches) if (race := lane.stop()) is not None]
+        for deadline in self._deadlines:
+            with suppress(RuntimeError):  # it has passed already
+                deadline.reschedule(0)
+        if races:
+            await asyncio.wait(races)
+        while self._deadlines:
+            self._ended.clear()
+            await self._ended.wait()
