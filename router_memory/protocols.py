@@ -209,7 +209,10 @@ class MemoryStore(Protocol):
         ...
 
     async def touch(self, scope: Scope, ids: Sequence[str], at: datetime) -> None:
-        """Counts an access for each time an id stands in `ids`. Ids that are gone are ignored; the epoch stays."""
+        """Counts an access for each time an id stands in `ids`. Ids that are gone are ignored; the epoch stays.
+
+        `MemoryRecord.accessed_at` becomes the later of `at` and what it is.
+        """
         ...
 
     def users(self) -> AsyncIterator[str]:

@@ -330,6 +330,8 @@ class StoreContract:
         await store.touch(ALICE, [*five, "unknown", *five], START + timedelta(hours=1))
         record = await store.get(ALICE, write.record.id)
         assert record == replace(write.record, access_count=11, accessed_at=START + timedelta(hours=1))
+        await store.touch(ALICE, [write.record.id], START)  # a count that was written late
+        assert await store.get(ALICE, write.record.id) == replace(record, access_count=12)
         assert (await store.statistics(ALICE, [])).epoch == epoch
 
     async def test_touch_never_brings_a_memory_back(self, store: MemoryStore) -> None:

@@ -290,7 +290,7 @@ def touch(connection: sqlite3.Connection, scope: Scope, ids: Sequence[str], at: 
     project = find_project(connection, scope, state.key)
     moment = to_microseconds(at)
     connection.executemany(
-        "UPDATE records SET access_count = access_count + ?5, accessed_at = ?1 "
+        "UPDATE records SET access_count = access_count + ?5, accessed_at = max(coalesce(accessed_at, ?1), ?1) "
         "WHERE user = ?2 AND id = ?3 AND (?4 IS NULL OR project = ?4)",
         [(moment, state.key, name, project, times) for name, times in Counter(ids).items()],
     )

@@ -73,8 +73,8 @@ class MainIndex:
 
     @property
     def due(self) -> bool:
-        """Whether what was seen of the index is old enough to be looked at again."""
-        return monotonic() - self._seen > _STALE_SECONDS
+        """Whether what was seen of the index is old enough to be looked at again; each node of a cluster always is."""
+        return self._connection.cluster or monotonic() - self._seen > _STALE_SECONDS
 
     def doubt(self) -> None:
         """Makes the next search look whether the index is whole: the server was away, or an answer did not fit."""
@@ -117,10 +117,12 @@ class MainIndex:
     def _is_verified(self) -> bool:
         return self._verified
 
-    def observe(self, reply: object) -> None:
-        """Takes note of what FT.INFO said of it."""
+    def observe(self, reply: object) -> bool:
+        """Takes note of what FT.INFO said of it. Returns whether it is whole on the node that was asked."""
         with reading("FT.INFO", self._connection.location):
-            self._take(parse_info(reply))
+            info = parse_info(reply)
+        self._take(info)
+        return info.ready
 
     async def summary(self, operation: str) -> IndexInfo | None:
         """What the server, or the whole cluster, says of the index; ``None`` when there is none."""

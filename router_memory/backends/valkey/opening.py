@@ -26,7 +26,8 @@ class Opening:
 
     Args:
         settings: Of the clients.
-        clients: The first client of every lane: at least two, that of control first.
+        control: Its lane for everything but searches.
+        searches: Its lanes for searches; at least one.
 
     Attributes:
         closed: Whether `close` was called.
@@ -34,12 +35,13 @@ class Opening:
         pid: The process it belongs to.
     """
 
-    def __init__(self, settings: Settings, clients: Sequence[Client]) -> None:
+    def __init__(self, settings: Settings, control: Lane, searches: Sequence[Lane]) -> None:
         self.closed = False
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
         self._location = settings.location
-        self._control, *self._searches = (Lane(settings, client) for client in clients)
+        self._control = control
+        self._searches = searches
         self._deadlines: set[asyncio.Timeout] = set()
         self._ended = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
@@ -51,16 +53,16 @@ class Opening:
         Raises:
             BackendError: glide refuses the settings, or the process has no means for so many clients.
         """
-        clients: list[Client] = []
+        lanes: list[Lane] = []
         try:
             with translating("open", settings.location):
-                for _ in range(1 + searches):
-                    clients.append(await Client.create(settings))  # noqa: PERF401  # those made are closed on an error
+                for each in (settings.on_primaries(), *[settings] * searches):
+                    lanes.append(Lane(each, await Client.create(each)))  # noqa: PERF401  # those made are closed on an error
         except BaseException:
-            for client in clients:
-                client.close()
+            for lane in lanes:
+                lane.close()
             raise
-        return cls(settings, clients)
+        return cls(settings, lanes[0], lanes[1:])
 
     def lane(self, *, search: bool) -> Lane:
         """The one for control, or the one for searches with the least to do."""

@@ -90,7 +90,7 @@ class Found:
         rows: The hashes by id.
         hits: How many the dense search gave.
         full: Whether those are as many as were asked for.
-        looked: Whether it asked for the state of the index over everything.
+        whole: Whether the index over everything held all memories of its node; ``None`` when that was not asked.
     """
 
     epoch_before: bytes | None = None
@@ -102,7 +102,7 @@ class Found:
     rows: dict[bytes, Hash] = field(default_factory=dict)
     hits: int = 0
     full: bool = False
-    looked: bool = False
+    whole: bool | None = None
 
     def take(self, plan: Plan, kind: str, reply: Any, scale: float) -> None:
         """Takes the reply to a command for META, DENSE, LEXICAL or EPOCH.

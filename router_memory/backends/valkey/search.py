@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ _TRIES = 3
 """How often a search is made when writes of the same user come in between, or an index turns out to be gone."""
 _KNOWN_USERS = 10_000
 _WIDER = 4
+_PATIENCE_SECONDS = 0.5
+_FILL_SECONDS = 0.02
 _MORE = MORE.encode()
 
 
@@ -62,6 +65,17 @@ class Searcher:
         """
         keys = Keys.of(self._index.prefix, query.scope)
         deadline = monotonic() + within
+        patience = monotonic() + min(_PATIENCE_SECONDS, within / 2)
+        while True:
+            plan, found = await self._searched(query, keys, deadline)
+            if found.epoch_before is None and found.epoch_after is None:
+                return CandidateSet("", ())
+            if not self._is_missing_all(query, found) or monotonic() > patience:
+                return self._candidates(plan, found)
+            await asyncio.sleep(_FILL_SECONDS)  # an index that was made this moment is full the next
+
+    async def _searched(self, query: CandidateQuery, keys: Keys, deadline: float) -> tuple[Plan, Found]:
+        """A plan and what it brought, between two writes of the user if that could be had."""
         count = self._first_count(query, keys)
         exact_only = False
         gone: IndexMissing | None = None
@@ -76,8 +90,6 @@ class Searcher:
                 self._missing(plan)
                 continue
             gone = None
-            if found.epoch_before is None and found.epoch_after is None:
-                return CandidateSet("", ())
             self._note(plan, found)
             if found.epoch_before != found.epoch_after:
                 continue
@@ -87,7 +99,16 @@ class Searcher:
             exact_only = True
         if gone is not None:
             raise gone
-        return self._candidates(plan, found)
+        return plan, found
+
+    def _is_whole(self, found: Found) -> bool:
+        return self._index.ready if found.whole is None else found.whole
+
+    def _is_missing_all(self, query: CandidateQuery, found: Found) -> bool:
+        """Whether an index that still fills gave nothing of what a user has who has something."""
+        asked = query.vector is not None or bool(query.stems)
+        empty = not found.dense and not found.lexical
+        return asked and empty and found.documents > 0 and not self._is_whole(found)
 
     def _has_parts(self, query: CandidateQuery, keys: Keys) -> bool:
         """Whether the user is known to have memories of several vectors, which are wanted then."""
@@ -124,7 +145,7 @@ class Searcher:
             return plan.count, False
         if short:
             self._index.doubt()
-            return plan.count, found.looked
+            return plan.count, found.whole is not None
         if found.full and len(found.dense) < query.dense_limit and plan.count < min(found.vectors, MOST_NEIGHBOURS):
             wider = max(plan.count * _WIDER, self._first_count(query, plan.keys))  # it knows the user's ratio now
             return min(wider, found.vectors, MOST_NEIGHBOURS), False
@@ -138,8 +159,7 @@ class Searcher:
         with reading(_OPERATION, self._connection.location):
             for (kind, _), reply in zip(asked, replies, strict=True):
                 if kind == INDEX:
-                    self._index.observe(reply)
-                    found.looked = True
+                    found.whole = self._index.observe(reply)
                 elif kind == PROMOTED:
                     self._promotions.observe(plan.keys, reply)
                 else:
@@ -190,9 +210,7 @@ class Searcher:
                 Candidate(record=record, document=document, cosine=cosine, parts=parts)
                 for (record, document, parts), cosine in zip(memories, chosen.values(), strict=True)
             )
-        partial = not self._index.ready
-        asked = query.vector is not None or bool(query.stems)
-        if partial and asked and not candidates and found.documents:
+        if self._is_missing_all(query, found):
             raise BackendUnavailable(
                 f"{self._connection.location}: the index {self._index.name} is being built, "
                 f"{self._index.progress:.0%} done",
@@ -203,7 +221,7 @@ class Searcher:
         torn = found.epoch_before != found.epoch_after
         epoch = new_epoch() if torn else (found.epoch_before or b"").decode()
         exact = plan.graph is None and shape.index_type == "flat"
-        return CandidateSet(epoch, candidates, exact=exact, partial=partial)
+        return CandidateSet(epoch, candidates, exact=exact, partial=not self._is_whole(found))
 
 
 def _chosen(query: CandidateQuery, found: Found) -> dict[bytes, float]:

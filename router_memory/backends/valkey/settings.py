@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Settings:
     def location(self) -> str:
         """What errors call the server: ``host:port/database``."""
         return f"{','.join(f'{host}:{port}' for host, port in self.addresses)}/{self.database}"
+
+    def on_primaries(self) -> Settings:
+        """The same for clients that read from primaries alone: glide asks a replica in a scan else."""
+        return replace(self, read_from="primary")
 
     @property
     def connect_seconds(self) -> float:

@@ -109,7 +109,7 @@ _MEANINGS = (
     _meaning(r"WRONGPASS|AuthenticationFailed", BackendRejected, "wrong user name or password", _CREDENTIALS),
     _meaning(r"NOAUTH", BackendRejected, "the server wants a password", _LOGIN),
     _meaning(
-        r"NOPERM|PermissionDenied|have a permission|refused to set client name",
+        r"NOPERM|PermissionDenied|have a permission|has no permissions to|ACL failure|refused to set client name",
         BackendRejected,
         "the ACL forbids this",
         _RIGHTS,

@@ -517,6 +517,18 @@ class TestCluster:
                 assert isinstance(info, bytes)
                 assert role in info
 
+    @pytest.mark.full
+    async def test_scan_asks_primaries_whatever_searches_prefer(self, own_cluster: OwnCluster) -> None:
+        cluster = own_cluster(replicas=1)
+        async with connected(cluster.addresses, cluster=True, read_from="prefer_replica") as connection:
+            async for _ in connection.scan("test", "*"):
+                pass
+
+        scanned = {node.port: node.ask("INFO", "everything") for node in cluster.nodes}
+        asked = [text for text in scanned.values() if isinstance(text, bytes) and b"cmdstat_scan:" in text]
+        assert len(asked) == 3
+        assert all(b"role:master" in text for text in asked)
+
     async def test_primary_answers_where_there_is_no_replica(self, plain_cluster: Cluster) -> None:
         key = plain_cluster.key_on(1)
         async with connected(plain_cluster.addresses, cluster=True, read_from="prefer_replica") as connection:

@@ -55,7 +55,8 @@ def test_a_search_by_stems() -> None:
     """Tags in one pair of braces, each a digest of user and stem."""
     keys = Keys.of("mem:", ALICE)
     where = with_stems(keys, owned_by(ALICE, NO_TYPES), ["tea", "pot"])
-    assert where == f"@user:{{{ALICE.user_digest}}} @stems:{{{keys.stem_tags(['tea'])[0]}|{keys.stem_tags(['pot'])[0]}}}"
+    tea, pot = keys.stem_tags(["tea", "pot"])
+    assert where == f"@user:{{{ALICE.user_digest}}} @stems:{{{tea}|{pot}}}"
     command = matching("mem_idx", where, 400, OPTIONS)
     assert command[2] == where
     assert _option(command, "LIMIT", 2) == ("0", "400")
