@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from router_memory.config.section import Section, problem
+from router_memory.names import name_fault, prefix_fault
 
 __all__ = ["RedisCacheSection", "ValkeySection", "host_and_port"]
 
@@ -17,8 +18,6 @@ Seconds = Annotated[float, Field(ge=0.01, le=3600)]
 
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%\w+)?")  # a name or IPv4; IPv6
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>[0-9]{1,5})")
-# Braces would move the hash tag of the keys; blanks and stars mean something to FT.CREATE and SCAN.
-_NAME = re.compile(r"[^\s{}*?\[\]\x00-\x1f]+")
 _CLIENT_NAME = re.compile(r"[!-~]+")  # what CLIENT SETNAME takes
 
 
@@ -36,10 +35,9 @@ def _check_address(address: str, key: str = "") -> None:
         raise problem("is not host:port", hint="such as localhost:6379, without a scheme or a password", key=key)
 
 
-def _check_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise problem("must not be empty, nor hold blanks or any of {}*?[]")
-    return name
+def _check_fault(fault: str) -> None:
+    if fault:
+        raise problem(fault)
 
 
 class ServerSection(Section):
@@ -101,10 +99,17 @@ class ValkeySection(ServerSection):
             _check_address(address, key=f"[{index}]")
         return addresses
 
-    @field_validator("collection_prefix", "index_name")
+    @field_validator("collection_prefix")
     @classmethod
-    def _names(cls, name: str) -> str:
-        return _check_name(name)
+    def _collection_prefix(cls, prefix: str) -> str:
+        _check_fault(prefix_fault(prefix))
+        return prefix
+
+    @field_validator("index_name")
+    @classmethod
+    def _index_name(cls, name: str) -> str:
+        _check_fault(name_fault(name))
+        return name
 
     @field_validator("client_name")
     @classmethod
@@ -139,7 +144,8 @@ class RedisCacheSection(ServerSection):
     @field_validator("key_prefix")
     @classmethod
     def _prefix(cls, prefix: str) -> str:
-        return _check_name(prefix)
+        _check_fault(name_fault(prefix))
+        return prefix
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:

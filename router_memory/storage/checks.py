@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +58,10 @@ def check_moment(value: object, field: str) -> None:
     """Raises `InvalidRequest` unless the time is aware."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidRequest(f"{field} must be an aware datetime", field=field)
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequest(f"{field} is outside the years 1 to 9999 in UTC", field=field) from None
 
 
 def check_limit(value: object, field: str = "limit") -> None:
@@ -149,7 +153,7 @@ def _check_document(document: Document) -> None:
 
 
 def _check_importance(value: object) -> None:
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float) or abs(value) > _MAX_INTEGER or not math.isfinite(value):
         raise InvalidRequest("importance must be a finite number", field="importance")
 
 

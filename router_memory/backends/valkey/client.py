@@ -42,10 +42,12 @@ class Client:
 
     Attributes:
         answered: Whether the server has ever answered through it; set by its owner.
+        calls: The deadlines of the calls under way on it; kept by its owner.
     """
 
     def __init__(self, glide: GlideClient | GlideClusterClient, *, cluster: bool) -> None:
         self.answered = False
+        self.calls: set[asyncio.Timeout] = set()
         self._glide = glide
         self._cluster = cluster
 
@@ -63,17 +65,20 @@ class Client:
             return cls(await GlideClusterClient.create(cluster_configuration(settings)), cluster=True)
         return cls(await GlideClient.create(server_configuration(settings)), cluster=False)
 
-    async def command(self, args: Sequence[Argument], key: str | None = None, *, everywhere: bool = False) -> Reply:
+    async def command(
+        self, args: Sequence[Argument], key: str | None = None, *, everywhere: bool = False, node: str | None = None
+    ) -> Reply:
         """The reply to one command.
 
         Args:
             args: The command and its arguments.
             key: On a cluster, the command goes to the primary that holds this key; without one to a random node.
             everywhere: On a cluster, send it to every primary; the reply is a map from node to reply.
+            node: On a cluster, send it to this node, named as in such a map.
         """
         if self._cluster:
             nodes = cast("GlideClusterClient", self._glide)
-            return await nodes.custom_command(list(args), _route(key, everywhere=everywhere))
+            return await nodes.custom_command(list(args), _route(key, everywhere=everywhere, node=node))
         return await cast("GlideClient", self._glide).custom_command(list(args))
 
     async def echo(self, key: str | None) -> None:
@@ -127,6 +132,12 @@ class Client:
         finished = cursor.is_finished() if self._cluster else cursor in (b"0", "0")
         return None if finished else cursor, keys
 
+    def end_calls(self) -> None:
+        """Makes the calls under way on it miss their deadlines now."""
+        for deadline in self.calls:
+            with suppress(RuntimeError):  # it has passed already
+                deadline.reschedule(0)
+
     def close(self) -> threading.Thread:
         """Closes the client on a thread, which is returned: glide waits for what it runs, a name look-up for example.
 
@@ -179,9 +190,12 @@ def _slot(key: str, *, replica: bool = False) -> Any:
     return SlotKeyRoute(SlotType.REPLICA if replica else SlotType.PRIMARY, key)
 
 
-def _route(key: str | None, *, everywhere: bool) -> Route:
-    from glide import AllPrimaries, RandomNode
+def _route(key: str | None, *, everywhere: bool, node: str | None) -> Route:
+    from glide import AllPrimaries, ByAddressRoute, RandomNode
 
     if everywhere:
         return AllPrimaries()
+    if node is not None:
+        host, _, port = node.rpartition(":")
+        return ByAddressRoute(host, int(port))
     return RandomNode() if key is None else cast("Route", _slot(key))

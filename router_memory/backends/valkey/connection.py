@@ -98,7 +98,14 @@ class Connection:
 
     # -- what is sent
 
-    async def command(self, operation: str, *args: Argument, key: str | None = None, everywhere: bool = False) -> Reply:
+    async def command(
+        self,
+        operation: str,
+        *args: Argument,
+        key: str | None = None,
+        everywhere: bool = False,
+        node: str | None = None,
+    ) -> Reply:
         """The reply to one command.
 
         Args:
@@ -106,13 +113,14 @@ class Connection:
             args: The command and its arguments.
             key: On a cluster, the command goes to the primary that holds this key; without one to a random node.
             everywhere: Send it to every primary; the reply is then a map from node to reply.
+            node: On a cluster, send it to this node, named as in such a map.
 
         Raises:
             BackendError: See `translating`.
         """
 
         async def send(client: Client) -> Reply:
-            reply = await client.command(args, key, everywhere=everywhere)
+            reply = await client.command(args, key, everywhere=everywhere, node=node)
             by_node = not everywhere or (self.cluster and isinstance(reply, dict))
             return reply if by_node else {self.location: reply}
 
@@ -213,7 +221,7 @@ class Connection:
             for reply in await self._call(opening, lane, operation, send, key, limit)
         ]
         for reply in replies:
-            opening.consider(lane, reply, key)
+            opening.consider(lane, reply, key, limit)
         return replies
 
     async def scan(self, operation: str, pattern: str) -> AsyncIterator[list[bytes]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha1
+from secrets import token_hex
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,9 +15,9 @@ import numpy as np
 from router_memory.backends.valkey.keys import schema_key
 from router_memory.backends.valkey.query import LONGEST_TIMEOUT_MS, Knn, Options, nearest, owned_by
 from router_memory.backends.valkey.records import encode_vectors
-from router_memory.backends.valkey.schema import Layout, Shape
-from router_memory.backends.valkey.scripts import script
+from router_memory.backends.valkey.schema import Layout, Shape, create_main
 from router_memory.backends.valkey.totals import server_facts, totals
+from router_memory.backends.valkey.translate import Forbidden, ScriptMissing
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch, InvalidRequest
 from router_memory.types import REACHABLE, CheckStatus, Finding, Scope, StoreStats, several, size_text
 
@@ -38,6 +40,23 @@ _ENOUGH_TO_MEASURE = 1_000
 _VECTOR_COPIES = 1.0
 _TEXT_BYTES = 2_900
 """Of a memory of 200 characters beside its vector: hash, tags, statistics, order; measured by ``bench.valkey``."""
+
+_TRIED = (
+    ("HSET", "a", "1"),
+    ("EXISTS",),
+    ("HGET", "a"),
+    ("HMGET", "a"),
+    ("HGETALL",),
+    ("HDEL", "a"),
+    ("UNLINK",),
+    ("ZADD", "0", "a"),
+    ("ZRANGE", "0", "0"),
+    ("ZREM", "a"),
+    ("UNLINK",),
+)
+"""What requests send, and their scripts do, with a key behind the name; the last leaves nothing."""
+_SCRIPT = "return redis.call('EXISTS', KEYS[1])"
+_DRY_RUN = "ACL DRYRUN"
 
 Facts = Mapping[str, str]
 
@@ -177,16 +196,68 @@ class Examination:
         return Finding("index", OK, f"{text}, ready", data=data)
 
     async def _rights(self) -> Finding:
-        """Does what requests do, on a user that nobody is."""
-        keys_of_nobody = f"{self.index.prefix}{{{'0' * 32}}}:doctor"
-        await self.connection.run(_OPERATION, script("touch"), [keys_of_nobody], ["0", "", "1"])
-        await self.connection.command(_OPERATION, "HGET", keys_of_nobody, "type", key=keys_of_nobody)
+        """Does what requests do, on a key of nobody's that no index holds and that is gone in the end."""
+        name = await self._user()
+        user = f"user {name}" if name else "this user"
+        forbidden = await self._forbidden()
+        dry = await self._forbidden_by_dry_run(name)
+        forbidden += dry or ()
+        data = {"user": name, "forbidden": forbidden, "tried": dry is not None}
+        if forbidden:
+            rights = " ".join((f"~{self.index.prefix}*", *(f"+{command.lower()}" for command in forbidden)))
+            advice = f"give it the rights of docs/valkey.md: ACL SETUSER {name or 'NAME'} {rights}"
+            return Finding("rights", FAIL, f"{user} may not use {', '.join(forbidden)}", advice, data)
+        text = f"{user} may read, write, search and run scripts"
+        if dry is None:
+            text += f"; whether it may make and drop indexes was not tried, for it may not use {_DRY_RUN}"
+        return Finding("rights", OK, text, data=data)
+
+    async def _user(self) -> str:
+        """The name of the user; empty when it may not know."""
         try:
-            user = await self.connection.command(_OPERATION, "ACL", "WHOAMI")
-        except BackendRejected:
-            return Finding("rights", OK, "scripts, reads and searches are allowed")
-        name = user.decode() if isinstance(user, bytes) else str(user)
-        return Finding("rights", OK, f"user {name} may run scripts, read and search", data={"user": name})
+            return _text(await self.connection.command(_OPERATION, "ACL", "WHOAMI"))
+        except Forbidden:
+            return ""
+
+    async def _forbidden(self) -> list[str]:
+        """The commands of requests that the user may not use.
+
+        Raises:
+            BackendError: Something else keeps the user from using one: no memory, no primary.
+        """
+        key = f"{self.index.prefix}doctor:{token_hex(8)}"
+        if await self._refused([("UNLINK", key)], key):
+            return ["UNLINK"]  # what would be written could not be removed
+        forbidden = await self._refused([(name, key, *rest) for name, *rest in _TRIED], key)
+        digest = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+        return forbidden + await self._refused([("EVAL", _SCRIPT, "1", key), ("EVALSHA", digest, "1", key)], key)
+
+    async def _refused(self, commands: Sequence[tuple[str, ...]], key: str) -> list[str]:
+        """The names of those commands that the user may not use."""
+        refused = []
+        replies = await self.connection.pipeline(_OPERATION, commands, key=key)
+        for (name, *_), reply in zip(commands, replies, strict=True):
+            if isinstance(reply, Forbidden):
+                refused.append(name)
+            elif isinstance(reply, BackendError) and not isinstance(reply, ScriptMissing):
+                raise reply
+        return list(dict.fromkeys(refused))
+
+    async def _forbidden_by_dry_run(self, user: str) -> list[str] | None:
+        """Which commands that make and drop indexes the user may not use; ``None`` when it may not ask."""
+        name, prefix = self.index.name, self.index.prefix
+        if not user:
+            return None
+        commands = (create_main(name, prefix, 1, self.shape), ("FT.DROPINDEX", name))
+        forbidden = []
+        for command in commands:
+            try:
+                reply = await self.connection.command(_OPERATION, *_DRY_RUN.split(), user, *command)
+            except Forbidden:
+                return None
+            if _text(reply) != "OK":
+                forbidden.append(command[0])
+        return forbidden
 
     async def _held(self, found: list[Finding]) -> StoreStats | None:
         try:

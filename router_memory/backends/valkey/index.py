@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from router_memory.backends.valkey.damage import reading
 from router_memory.backends.valkey.keys import schema_key
 from router_memory.backends.valkey.schema import VERSION, IndexInfo, Layout, Shape, create_main, for_cluster, parse_info
 from router_memory.backends.valkey.scripts import script
-from router_memory.backends.valkey.translate import BACKEND, IndexExists, IndexMissing
+from router_memory.backends.valkey.translate import BACKEND, IndexExists, IndexMissing, translated
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch
 
 if TYPE_CHECKING:
@@ -24,8 +23,10 @@ __all__ = ["MainIndex"]
 
 _log = logging.getLogger("router_memory.valkey")
 
-_STALE_SECONDS = 1.0
-"""How long what was seen of the index is believed without asking again."""
+_MOVE = (
+    "configure the old model again; or give the new one a collection_prefix and an index_name of its own and move the "
+    "memories: router-memory export --all --config OLD.yaml | router-memory import - --config NEW.yaml"
+)
 _POLL_SECONDS = 0.2
 _FILL_SECONDS = 0.02
 _FILL_TRIES = 100
@@ -49,11 +50,10 @@ class MainIndex:
         self._connection = connection
         self._wanted = layout
         self._layout = layout
-        self._verifying = asyncio.Lock()
+        self._verifying: asyncio.Task[None] | None = None
         self._verified = False
         self._ready = False
         self._progress = 0.0
-        self._seen = 0.0  # on the clock of `monotonic`
         self._watcher: asyncio.Task[None] | None = None
 
     @property
@@ -71,27 +71,20 @@ class MainIndex:
         """How much of the data a new index has looked at, in [0, 1]."""
         return self._progress
 
-    @property
-    def due(self) -> bool:
-        """Whether what was seen of the index is old enough to be looked at again; each node of a cluster always is."""
-        return self._connection.cluster or monotonic() - self._seen > _STALE_SECONDS
-
-    def doubt(self) -> None:
-        """Makes the next search look whether the index is whole: the server was away, or an answer did not fit."""
-        self._seen = 0.0
-
     def missing(self) -> None:
         """Makes the next call see to the index first: it turned out not to be there."""
         self._verified = False
 
-    async def ensure(self, operation: str, key: str | None = None) -> None:
+    async def ensure(self, operation: str, key: str | None = None, *, within: float | None = None) -> None:
         """Makes sure that the index is there and fits; costs nothing once it was seen to.
 
-        Without a layout of its own, which has no vectors to search with, it creates nothing.
+        Without a layout of its own, which has no vectors to search with, it creates nothing. All who wait at the same
+        time wait for the same look at the server, each as long as it may.
 
         Args:
             operation: What is being done, for errors.
             key: On a cluster, the node that holds this key is looked at; each node has an index of its own keys.
+            within: Seconds; ``None`` for the connection's timeout.
 
         Raises:
             IndexMismatch: It was made with another dimension, metric, algorithm, embedder or layout.
@@ -100,29 +93,53 @@ class MainIndex:
         """
         if self._verified:
             return
-        async with self._verifying:
-            if self._is_verified():  # somebody else was faster
-                return
-            where = schema_key(self.prefix) if key is None else key
-            info = await self._info(operation, where)  # first, for a server without Search is to stay as it is
-            layout = await self._claim(operation)
-            if info is None and self._wanted is not None:
-                info = await self._create(operation, layout, where)
-            if info is not None:
-                self.compare(operation, info, layout)
-                self._take(info)
-            self._layout = layout
-            self._verified = True
+        if self._verifying is None or self._verifying.done():
+            self._verifying = asyncio.create_task(self._verify(operation, key), name="router-memory-verify")
+            self._verifying.add_done_callback(_retrieve)
+        try:
+            async with asyncio.timeout(self._connection.timeout if within is None else max(within, 0.001)):
+                await asyncio.shield(self._verifying)
+        except TimeoutError as error:
+            raise translated(error, operation, self._connection.location) from error
 
-    def _is_verified(self) -> bool:
-        return self._verified
+    async def _verify(self, operation: str, key: str | None) -> None:
+        where = schema_key(self.prefix) if key is None else key
+        info = await self._info(operation, where)  # first, for a server without Search is to stay as it is
+        layout = await self._claim(operation)
+        if info is None and self._wanted is not None:
+            info = await self._create(operation, layout, where)
+        if info is not None:
+            self.compare(operation, info, layout)
+            self._take(info)
+        self._layout = layout
+        self._verified = True
 
-    def observe(self, reply: object) -> bool:
-        """Takes note of what FT.INFO said of it. Returns whether it is whole on the node that was asked."""
+    async def refresh(self, operation: str, key: str) -> None:
+        """Looks at the index on the node that holds a key."""
+        info = await self._info(operation, key)
+        if info is None:
+            self.missing()
+        else:
+            self._take(info)
+
+    def observe(self, reply: object) -> IndexInfo:
+        """Takes note of what FT.INFO said of it, and gives it."""
         with reading("FT.INFO", self._connection.location):
             info = parse_info(reply)
         self._take(info)
-        return info.ready
+        return info
+
+    def foreign_data(self, operation: str) -> IndexMismatch:
+        """The error for data of a user that were written with another embedder than the one configured."""
+        fingerprint = self._layout.fingerprint if self._layout is not None else ""
+        says = f"a user's data were not written with embedder {fingerprint}: another process uses this collection too"
+        return self._mismatch(operation, says, (fingerprint, "another embedder"), _MOVE)
+
+    def unsettled(self, operation: str) -> BackendUnavailable:
+        """The error for an index that comes and goes."""
+        return BackendUnavailable(
+            f"{self._connection.location}: the index {self.name} is being changed", backend=BACKEND, operation=operation
+        )
 
     async def summary(self, operation: str) -> IndexInfo | None:
         """What the server, or the whole cluster, says of the index; ``None`` when there is none."""
@@ -136,10 +153,11 @@ class MainIndex:
             return for_cluster(info, primaries, progress)
 
     async def close(self) -> None:
-        """Stops watching."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        """Stops looking at the server."""
+        for task in (self._watcher, self._verifying):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
 
     async def _claim(self, operation: str) -> Layout:
         """Writes down what the data are, unless that is written, and compares.
@@ -206,9 +224,7 @@ class MainIndex:
                 operation,
                 f"the data were written with {written}, the configuration asks for {asked}",
                 (asked, ", ".join(there for _, there in different.values())),
-                "configure the old model again; or give the new one a collection_prefix and an index_name of its own "
-                "and move the memories: router-memory export --all --config OLD.yaml | router-memory import - --config "
-                "NEW.yaml",
+                _MOVE,
             )
 
     def compare(self, operation: str, info: IndexInfo, layout: Layout | None = None) -> None:
@@ -279,7 +295,6 @@ class MainIndex:
         )
 
     def _take(self, info: IndexInfo) -> None:
-        self._seen = monotonic()
         self._ready = info.ready
         self._progress = info.progress
         if not info.ready and (self._watcher is None or self._watcher.done()):
@@ -293,12 +308,17 @@ class MainIndex:
                 info = await self.summary("open")
             except BackendError as error:
                 _log.warning("while the index %s fills: %s", self.name, error)
-                self.doubt()
                 return
             if info is None:
                 self.missing()
                 return
             self._take(info)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Looks at how a task ended, for those who waited may all have left."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:

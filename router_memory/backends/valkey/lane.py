@@ -2,7 +2,9 @@
 
 glide reconnects by itself when a connection is closed. It does not notice one that swallows packets, its first
 connection is tried once per waiting command, and a standalone client keeps the primary it found at first. So a client
-that missed a deadline is asked again, beside new ones; whoever answers first serves from then on.
+that missed a deadline is asked again, beside new ones; whoever answers first serves from then on. One that is replaced
+lives until the calls on it have ended, and there are never more than a few clients to a lane: a server that is slow
+because it has too much to do must not be given more connections to serve.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from router_memory.errors import BackendTimeout
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from router_memory.backends.valkey.settings import Settings
 
@@ -28,7 +31,11 @@ _log = logging.getLogger("router_memory.valkey")
 _ECHO_SECONDS = 1.0
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 0.8  # with the time a connection takes, below the second recovery may take
-_RIVALS = 3
+_PATIENCE_SECONDS = 1.0
+"""How long a client may be silent that is thought to be busy."""
+_SPARE = 2
+"""Clients of a lane beside the one in use: those that race with it, and those replaced that calls still wait for."""
+_RETIRED_SECONDS = 0.1
 
 
 class Lane:
@@ -40,10 +47,12 @@ class Lane:
 
     Attributes:
         busy: How many calls are under way on it; counted by its owner.
+        on_silence: Called with the key that a race is about when the client did not answer at once.
     """
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self.busy = 0
+        self.on_silence: Callable[[str | None], None] | None = None
         self._settings = settings
         self._location = settings.location
         self._client = client
@@ -51,6 +60,7 @@ class Lane:
         self._failure: Exception | None = None  # why calls fail at once
         self._outdated = False  # the client must be replaced even though it answers
         self._recovery: asyncio.Task[None] | None = None
+        self._patient_until = 0.0  # no client is made beside the silent one before
         self._retired: dict[Client, asyncio.TimerHandle] = {}
 
     async def ready(self, operation: str) -> Client:
@@ -75,10 +85,19 @@ class Lane:
         """Says that the client is connected to the wrong node. On a cluster glide finds the right one by itself."""
         self._outdated = self._outdated or not self._settings.cluster
 
-    def doubt(self, key: str | None) -> None:
-        """Has the client asked again whether it answers; on a cluster the node of a key, or any."""
+    def uses(self, client: Client) -> bool:
+        """Whether a client is the one in use."""
+        return client is self._client
+
+    def doubt(self, key: str | None, *, patient: bool = False) -> None:
+        """Has the client asked again whether it answers.
+
+        Args:
+            key: On a cluster, the node of this key is asked, or any.
+            patient: Whether it may only be busy: it is given more time.
+        """
         if self._client.answered:  # else it is being asked already
-            self._recover(key)
+            self._recover(key, patient=patient)
 
     def stop(self) -> asyncio.Task[None] | None:
         """Ends the race if one is on: its task, which is being cancelled."""
@@ -97,9 +116,14 @@ class Lane:
 
     # -- the race
 
-    def _recover(self, key: str | None) -> None:
-        """Starts the race unless it is on."""
-        if self._recovery is None or self._recovery.done():
+    def _recover(self, key: str | None, *, patient: bool = False) -> None:
+        """Starts the race unless it is on; ends the patience of one that is."""
+        idle = self._recovery is None or self._recovery.done()
+        if not patient:
+            self._patient_until = 0.0
+        elif idle:
+            self._patient_until = time.monotonic() + _PATIENCE_SECONDS
+        if idle:
             self._recovery = asyncio.get_running_loop().create_task(self._race(key))
 
     async def _race(self, key: str | None) -> None:
@@ -107,14 +131,18 @@ class Lane:
         asked: dict[asyncio.Task[Exception | None], Client] = {}
         pause = _FIRST_RETRY_SECONDS
         began = time.monotonic()
+        again = False
         try:
             while True:
-                await self._ask_more(asked, key, again=pause > _FIRST_RETRY_SECONDS)
+                await self._ask_more(asked, key, again=again)
                 winner = await self._answer(asked, pause)
                 if winner is not None:
                     self._install(winner, time.monotonic() - began)
                     return
-                pause = min(2 * pause, _LONGEST_RETRY_SECONDS)
+                if not again and self.on_silence is not None:
+                    self.on_silence(key)
+                if time.monotonic() >= self._patient_until:
+                    again, pause = True, min(2 * pause, _LONGEST_RETRY_SECONDS)
         finally:
             for task, client in asked.items():
                 task.cancel()
@@ -129,11 +157,20 @@ class Lane:
         if not self._outdated and self._client not in asked.values():
             clients.append(self._client)
         connected = self._client.answered or self._client in asked.values()  # else the lane's is as good as a new one
-        if len(asked) <= _RIVALS and (self._outdated or (again and connected)):
+        if (self._outdated or (again and connected)) and self._has_room(asked):
             rival = await self._another()
             clients += [rival] if rival is not None else []
         for client in clients:
             asked[asyncio.get_running_loop().create_task(self._ask(client, key))] = client
+
+    def _has_room(self, asked: dict[asyncio.Task[Exception | None], Client]) -> bool:
+        """Whether there may be another client. The calls on the one that was replaced first are ended if not."""
+        rivals = sum(client is not self._client for client in asked.values())
+        if rivals + len(self._retired) < _SPARE:
+            return True
+        if not rivals:
+            next(iter(self._retired)).end_calls()
+        return False
 
     async def _ask(self, client: Client, key: str | None) -> Exception | None:
         """Why the server was not heard through the client; None if it was."""
@@ -206,10 +243,13 @@ class Lane:
         loop = asyncio.get_running_loop()
 
         def close() -> None:
-            del self._retired[client]
-            client.close()
+            if client.calls:
+                self._retired[client] = loop.call_later(_RETIRED_SECONDS, close)
+            else:
+                del self._retired[client]
+                client.close()
 
-        self._retired[client] = loop.call_later(self._settings.timeout, close)
+        self._retired[client] = loop.call_later(_RETIRED_SECONDS, close)
 
     async def _another(self) -> Client | None:
         """A new client; None when the process has no means for one, which must not end the race."""

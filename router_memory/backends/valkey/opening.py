@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router_memory.backends.valkey.client import Client, join
 from router_memory.backends.valkey.lane import Lane
-from router_memory.backends.valkey.translate import NotPrimary, Unreachable, translating
+from router_memory.backends.valkey.translate import NotPrimary, SearchTimeout, Unreachable, translating
 from router_memory.errors import BackendError, BackendTimeout
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ class Opening:
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
         self._location = settings.location
+        self._timeout = settings.timeout
         self._control = control
         self._searches = searches
+        control.on_silence = self._doubt_searches
         self._deadlines: set[asyncio.Timeout] = set()
         self._ended = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
@@ -84,34 +86,55 @@ class Opening:
             BackendError: See `translating`; any when it was closed meanwhile.
         """
         lane.busy += 1
+        client: Client | None = None
         deadline = asyncio.timeout(limit)
         self._deadlines.add(deadline)
         try:
             with translating(operation, self._location):
                 async with deadline:
-                    return await send(await lane.ready(operation))
+                    client = await lane.ready(operation)
+                    client.calls.add(deadline)
+                    return await send(client)
         except BackendError as error:
-            self.consider(lane, error, key)
+            if client is None or lane.uses(client):  # else it is about a client that has been replaced already
+                self.consider(lane, error, key, limit)
             raise
         finally:
+            if client is not None:
+                client.calls.discard(deadline)
             self._deadlines.discard(deadline)
             self._ended.set()
             lane.busy -= 1
 
-    def consider(self, lane: Lane, reply: object, key: str | None) -> None:
+    def consider(self, lane: Lane, reply: object, key: str | None, limit: float) -> None:
         """Has every client that is in use asked again after an error of the connection: a black hole swallows all.
+
+        A search that misses a deadline of its request's says little, for searches wait for each other. Then the
+        control client is asked, which waits for none of them: while it answers, the lane is only given the time
+        that a busy one needs.
 
         Args:
             lane: The lane of the reply.
             reply: A reply, or an error.
             key: As of `call`.
+            limit: As of `call`.
         """
         if self.closed or not isinstance(reply, (BackendTimeout, Unreachable, NotPrimary)):
             return
+        if isinstance(reply, SearchTimeout):
+            return
         if isinstance(reply, NotPrimary):
             lane.outdate()
-        for each in (self._control, *self._searches):
-            each.doubt(key)
+        hurried = isinstance(reply, BackendTimeout) and limit < self._timeout and lane is not self._control
+        if hurried:
+            lane.doubt(key, patient=True)
+        else:
+            self._doubt_searches(key)
+        self._control.doubt(key)
+
+    def _doubt_searches(self, key: str | None) -> None:
+        for lane in self._searches:
+            lane.doubt(key)
 
     async def close(self) -> None:
         """Ends what is under way and closes every client, without waiting for the server.

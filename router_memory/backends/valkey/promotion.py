@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from router_memory.backends.valkey.damage import reading
 from router_memory.backends.valkey.keys import Keys
-from router_memory.backends.valkey.schema import Shape, create_promoted, parse_info
+from router_memory.backends.valkey.schema import IndexInfo, Shape, create_promoted, parse_info
 from router_memory.backends.valkey.translate import IndexExists, IndexMissing
 from router_memory.errors import BackendError
 
@@ -30,7 +30,6 @@ __all__ = ["Promotions"]
 _log = logging.getLogger("router_memory.valkey")
 
 _KNOWN = 4_096
-_STALE_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _REFUSED_SECONDS = 60.0
 _HEADROOM = 1.25
@@ -44,12 +43,10 @@ class _Graph:
 
     Attributes:
         ready: Whether it holds every vector of the user.
-        seen: When that was found out.
         retry_at: When to try again after it could not be made.
     """
 
     ready: bool = False
-    seen: float = 0.0
     retry_at: float = 0.0
 
 
@@ -99,19 +96,22 @@ class Promotions:
         graph = self._graphs.get(keys.user)
         return self.name_of(keys) if graph is not None and graph.ready else None
 
-    def due(self, keys: Keys) -> bool:
-        """Whether the index should be looked at again."""
-        graph = self._graphs.get(keys.user)
-        return graph is not None and monotonic() - graph.seen > _STALE_SECONDS
-
-    def observe(self, keys: Keys, reply: object) -> None:
-        """Takes note of what FT.INFO said of the user's own index."""
-        graph = self._graphs.get(keys.user)
-        if graph is None:
-            return
+    def observe(self, keys: Keys, reply: object) -> IndexInfo:
+        """Takes note of what FT.INFO said of the user's own index, and gives it."""
         with reading("FT.INFO", self._connection.location):
-            graph.ready = parse_info(reply).ready
-        graph.seen = monotonic()
+            info = parse_info(reply)
+        if (graph := self._graphs.get(keys.user)) is not None:
+            graph.ready = info.ready
+        return info
+
+    def suspend(self, keys: Keys) -> None:
+        """Leaves the user's own index alone for a while: it does not hold what it should."""
+        graph = self._graphs[keys.user] = _Graph()
+        graph.retry_at = monotonic() + _REFUSED_SECONDS
+
+    def has_graph(self, keys: Keys) -> bool:
+        """Whether the user's vectors go into a graph, which takes the server its time."""
+        return self._shape.index_type == "hnsw" or keys.user in self._graphs
 
     def discard(self, keys: Keys) -> None:
         """Forgets the user's own index, which turned out not to be there."""
@@ -188,8 +188,11 @@ class Promotions:
     async def _made(self, keys: Keys, name: str, vectors: int) -> bool:
         """Makes the user's own index unless it is there; ``False`` when there are as many as there may be."""
         there = await self.names("promote")
-        if name in there:
+        if name in there and await self._fits(keys, name):
             return True
+        if name in there:  # made for another metric or prefix: it would give other cosines
+            await self._demote(keys)
+            there.remove(name)
         if len(there) >= self._most and not await self._reap(keys, there):
             return False
         await self._create(keys, name, vectors)
@@ -197,6 +200,14 @@ class Promotions:
             return True
         await self._demote(keys)  # another process was at it as well; who sees too many gives way
         return False
+
+    async def _fits(self, keys: Keys, name: str) -> bool:
+        """Whether an index that is there was made as one would be made now."""
+        reply = await self._connection.command("promote", "FT.INFO", name, key=keys.meta)
+        with reading("promote", self._connection.location):
+            info = parse_info(reply)
+        found = (info.dimension, info.metric, info.algorithm, info.prefixes)
+        return found == (self._dimension(), self._shape.metric, "HNSW", (keys.base,))
 
     async def _reap(self, keys: Keys, names: Sequence[str]) -> int:
         """Drops the indexes of users who are large no more, which a process that ended early has left behind."""

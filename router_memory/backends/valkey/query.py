@@ -20,6 +20,7 @@ __all__ = [
     "MOST_STEMS",
     "Knn",
     "Options",
+    "counted",
     "matching",
     "nearest",
     "owned_by",
@@ -112,6 +113,13 @@ def nearest(index: str, where: str, knn: Knn, options: Options) -> Command:
 def matching(index: str, where: str, limit: int, options: Options) -> Command:
     """Memories that a filter lets through, in no order."""
     return (*_search(index, where, options.fields, limit, options), "DIALECT", "2")
+
+
+def counted(index: str, user: str, options: Options) -> Command:
+    """How many vectors of a user an index holds."""
+    scope = ("LOCALONLY",) if options.local else ()
+    timeout = ("ALLSHARDS", "TIMEOUT", str(options.timeout_ms))
+    return ("FT.SEARCH", index, f"@user:{{{user}}}", *scope, *timeout, "LIMIT", "0", "0", "DIALECT", "2")
 
 
 def with_stems(keys: Keys, where: str, stems: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ class Reader:
         if user is None:
             return LexicalStatistics("", 0, 0, {})
         frequency = {stem: int(count) for stem, count in zip(stems, counts, strict=True) if count is not None}
-        return LexicalStatistics(epoch.decode(), int(documents), int(length or 0), frequency)
+        return LexicalStatistics((epoch or b"").decode(), int(documents or 0), int(length or 0), frequency)
 
     async def count(self, scope: Scope, types: frozenset[MemoryType]) -> int:
         """See `MemoryStore.count`."""
@@ -167,7 +167,11 @@ class Reader:
         return values
 
     async def _pipeline(self, operation: str, keys: Keys, commands: Sequence[Sequence[str]]) -> list[Any]:
-        return _without_errors(await self._connection.pipeline(operation, commands, key=keys.meta))
+        """The replies to any number of commands, some at a time, so that others get their turn."""
+        replies: list[Any] = []
+        for start in range(0, len(commands), _SCANNED):
+            replies += await self._connection.pipeline(operation, commands[start : start + _SCANNED], key=keys.meta)
+        return _without_errors(replies)
 
 
 def _without_errors(replies: list[Any]) -> list[Any]:

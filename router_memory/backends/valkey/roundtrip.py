@@ -16,6 +16,7 @@ from router_memory.backends.valkey.query import (
     Command,
     Knn,
     Options,
+    counted,
     matching,
     nearest,
     owned_by,
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
     from router_memory.backends.valkey.schema import Shape
     from router_memory.types import CandidateQuery
 
-__all__ = ["DENSE", "INDEX", "PROMOTED", "Found", "Plan", "commands"]
+__all__ = ["INDEX", "PROMOTED", "Found", "Plan", "commands"]
 
-META, DENSE, LEXICAL, EPOCH, INDEX, PROMOTED = "meta", "dense", "lexical", "epoch", "index", "promoted"
+META, COUNT, DENSE, LEXICAL, EPOCH, INDEX, PROMOTED = "meta", "count", "dense", "lexical", "epoch", "index", "promoted"
 """What a command of a round trip asks for."""
+
+MOST_COUNTED = 100_000
+"""The module counts no further unless it is configured to."""
 
 _DISTANCE = DISTANCE.encode()
 _MEMORY = b"memory"
@@ -78,6 +82,11 @@ class Plan:
         """Seconds until the deadline, > 0."""
         return max(0.001, self.deadline - monotonic())
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to search for."""
+        return self.query.vector is not None or bool(self.query.stems)
+
 
 @dataclass(slots=True)
 class Found:
@@ -85,27 +94,45 @@ class Found:
 
     Attributes:
         epoch_before, epoch_after: The user's epoch around the searches; ``None`` without data.
+        layout: What the user's data say they are; ``None`` without data.
         documents, vectors: How many the user has.
+        counted: How many of them the index over everything holds, before the searches and maybe after.
+        filling: Whether an index that was searched said that it is not whole.
         dense, lexical: Cosine by id, not clipped; NaN without a query vector.
         rows: The hashes by id.
-        hits: How many the dense search gave.
-        full: Whether those are as many as were asked for.
-        whole: Whether the index over everything held all memories of its node; ``None`` when that was not asked.
+        full: Whether the dense search gave as many hits as it was asked for.
     """
 
     epoch_before: bytes | None = None
     epoch_after: bytes | None = None
+    layout: bytes | None = None
     documents: int = 0
     vectors: int = 0
+    counted: list[int] = field(default_factory=list)
+    filling: bool = False
     dense: dict[bytes, float] = field(default_factory=dict)
     lexical: dict[bytes, float] = field(default_factory=dict)
     rows: dict[bytes, Hash] = field(default_factory=dict)
-    hits: int = 0
     full: bool = False
-    whole: bool | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the user had data at any time of the round trip."""
+        return self.epoch_before is not None or self.epoch_after is not None
+
+    @property
+    def torn(self) -> bool:
+        """Whether the user's data changed during the round trip."""
+        return self.epoch_before != self.epoch_after
+
+    @property
+    def whole(self) -> bool:
+        """Whether what was searched held all of the user's vectors."""
+        wanted = min(self.vectors, MOST_COUNTED)
+        return not self.filling and all(count >= wanted for count in self.counted)
 
     def take(self, plan: Plan, kind: str, reply: Any, scale: float) -> None:
-        """Takes the reply to a command for META, DENSE, LEXICAL or EPOCH.
+        """Takes the reply to a command for META, COUNT, DENSE, LEXICAL or EPOCH.
 
         Args:
             plan: Of the round trip.
@@ -117,17 +144,19 @@ class Found:
             Misfiled: It is about another user.
         """
         if kind == META:
-            self.epoch_before, user, documents, vectors = reply
+            self.epoch_before, user, documents, vectors, self.layout = reply
             if user is not None and user != plan.query.scope.user_id.encode():
                 raise Misfiled("another user was found under this user's digest")
             self.documents, self.vectors = int(documents or 0), int(vectors or 0)
         elif kind == EPOCH:
             self.epoch_after = reply
+        elif kind == COUNT:
+            self.counted.append(int(reply[0]))
         else:
             hits: Mapping[bytes, Hash] = reply[1] if len(reply) > 1 else {}
             self._hits(plan, hits, self.dense if kind == DENSE else self.lexical, scale)
             if kind == DENSE:
-                self.hits, self.full = len(hits), len(hits) >= plan.count
+                self.full = len(hits) >= plan.count
 
     def _hits(self, plan: Plan, hits: Mapping[bytes, Hash], cosines: dict[bytes, float], scale: float) -> None:
         own = f"{plan.keys.base}:".encode()
@@ -154,26 +183,37 @@ def _part_of(keys: Keys, key: bytes) -> bytes:
     return name.encode()
 
 
-def commands(plan: Plan, index: str, shape: Shape, *, look: bool, look_at_own: bool) -> Iterator[tuple[str, Command]]:
+def commands(plan: Plan, index: str, shape: Shape) -> Iterator[tuple[str, Command]]:
     """What to send, in this order on one connection, and what each command asks for.
+
+    The searches stand between questions whether what is searched holds all of the user's vectors: an index that is
+    whole before them, and on a cluster, where slots may move, after them as well, was so during them.
 
     Args:
         plan: What is to be done.
         index: The name of the index over everything.
         shape: How vectors are indexed.
-        look: Whether to ask for the state of that index, too. It comes in front of the searches: an index that is
-            whole before them is whole during them.
-        look_at_own: The same for the index of the user's own.
     """
     query, meta = plan.query, plan.keys.meta
     milliseconds = min(max(1, int(plan.left * 1000)), LONGEST_TIMEOUT_MS)
     options = Options(timeout_ms=milliseconds, local=plan.local, vectors=plan.vectors)
     where = owned_by(query.scope, query.types)
-    yield META, ("HMGET", meta, "epoch", "user", "documents", "vectors")
-    if look:
-        yield INDEX, ("FT.INFO", index)
-    if plan.graph is not None and look_at_own:
+    counting = counted(index, plan.keys.user, options)
+    yield META, ("HMGET", meta, "epoch", "user", "documents", "vectors", "layout")
+    if plan.graph is not None:
         yield PROMOTED, ("FT.INFO", plan.graph)
+        if query.stems:
+            yield INDEX, ("FT.INFO", index)
+    elif plan.asks:
+        yield COUNT, counting
+    yield from _searches(plan, index, shape, where, options)
+    if plan.local and plan.asks and plan.graph is None:
+        yield COUNT, counting
+    yield EPOCH, ("HGET", meta, "epoch")
+
+
+def _searches(plan: Plan, index: str, shape: Shape, where: str, options: Options) -> Iterator[tuple[str, Command]]:
+    query = plan.query
     vector = b"" if query.vector is None else encode_vectors(query.vector)
     if vector and plan.graph is not None:
         yield DENSE, nearest(plan.graph, "*", Knn(plan.count, vector, shape.ef_runtime), options)
@@ -186,4 +226,3 @@ def commands(plan: Plan, index: str, shape: Shape, *, look: bool, look_at_own: b
             yield LEXICAL, nearest(index, holding, Knn(limit, vector, shape.ef_main), options)
         else:
             yield LEXICAL, matching(index, holding, limit, options)
-    yield EPOCH, ("HGET", meta, "epoch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 from router_memory.backends.valkey.damage import Damaged, Foreign
@@ -43,6 +44,12 @@ class Layout:
     dimension: int
     fingerprint: str
     version: str = VERSION
+
+    @property
+    def token(self) -> str:
+        """What stands beside each user's data, so that nobody mixes vectors of two embedders: 16 hex characters."""
+        whole = f"{self.version}/{self.dimension}/{self.fingerprint}"
+        return blake2b(whole.encode(), digest_size=8).hexdigest()
 
     def values(self) -> Command:
         """Fields and values to be written down."""

@@ -15,7 +15,7 @@ from router_memory.backends.valkey.query import MOST_NEIGHBOURS
 from router_memory.backends.valkey.records import MORE, RECORD_FIELDS, decode_memories, decode_vectors
 from router_memory.backends.valkey.roundtrip import INDEX, PROMOTED, Found, Plan, commands
 from router_memory.backends.valkey.translate import BACKEND, IndexMissing
-from router_memory.errors import BackendError, BackendUnavailable
+from router_memory.errors import BackendError, BackendTimeout, BackendUnavailable
 from router_memory.storage import new_epoch
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
 
@@ -56,31 +56,36 @@ class Searcher:
         self._index = index
         self._promotions = promotions
         self._vectors_per_memory: LRUCache[str, float] = LRUCache(_KNOWN_USERS)
+        self._short: LRUCache[str, bytes] = LRUCache(_KNOWN_USERS)
 
-    async def candidates(self, query: CandidateQuery, within: float) -> CandidateSet:
+    async def candidates(self, query: CandidateQuery, deadline: float) -> CandidateSet:
         """See `MemoryStore.candidates`.
 
-        Writes of the same user that come in between make it search again. When they keep coming the last answer
-        counts, under an epoch that no state of the data has.
+        Writes of the same user that come in between make it search again, and so does an index that does not hold
+        all of the user's memories. When that goes on the last answer counts, under an epoch that no state of the data
+        has, so that nobody takes it for the answer to come.
+
+        Args:
+            query: What is looked for.
+            deadline: When the answer is of no use any more, on the clock of `time.monotonic`.
         """
         keys = Keys.of(self._index.prefix, query.scope)
-        deadline = monotonic() + within
-        patience = monotonic() + min(_PATIENCE_SECONDS, within / 2)
+        patience = min(monotonic() + _PATIENCE_SECONDS, (monotonic() + deadline) / 2)
         while True:
             plan, found = await self._searched(query, keys, deadline)
-            if found.epoch_before is None and found.epoch_after is None:
+            if not found.exists:
                 return CandidateSet("", ())
-            if not self._is_missing_all(query, found) or monotonic() > patience:
+            if not _is_missing_all(plan, found) or monotonic() > patience:
                 return self._candidates(plan, found)
             await asyncio.sleep(_FILL_SECONDS)  # an index that was made this moment is full the next
 
     async def _searched(self, query: CandidateQuery, keys: Keys, deadline: float) -> tuple[Plan, Found]:
-        """A plan and what it brought, between two writes of the user if that could be had."""
-        count = self._first_count(query, keys)
-        exact_only = False
+        """A plan and what it brought, of one state of the user's data if that could be had."""
+        count, exact_only = self._first_count(query, keys), False
+        last: tuple[Plan, Found] | None = None
         gone: IndexMissing | None = None
-        for _ in range(_TRIES):
-            await self._index.ensure(_OPERATION, keys.meta)
+        for left in reversed(range(_TRIES)):
+            await self._index.ensure(_OPERATION, keys.meta, within=deadline - monotonic())
             promoted = None if exact_only else self._promotions.usable(keys)
             plan = Plan(query, keys, count, promoted, deadline, self._connection.cluster, self._has_parts(query, keys))
             try:
@@ -89,26 +94,57 @@ class Searcher:
                 gone = error
                 self._missing(plan)
                 continue
-            gone = None
-            self._note(plan, found)
-            if found.epoch_before != found.epoch_after:
-                continue
-            count, enough = self._enough(plan, found)
-            if enough:
-                break
-            exact_only = True
-        if gone is not None:
-            raise gone
-        return plan, found
+            except BackendTimeout:
+                if last is None:
+                    raise
+                return last
+            last = plan, found
+            if await self._is_settled(plan, found, last_try=left == 0):
+                return last
+            if found.whole and not found.torn:
+                count = self._wider(plan, found, most=left == 1)
+            exact_only = not found.torn
+        if last is None:
+            raise gone or self._index.unsettled(_OPERATION)
+        return last
 
-    def _is_whole(self, found: Found) -> bool:
-        return self._index.ready if found.whole is None else found.whole
+    async def _is_settled(self, plan: Plan, found: Found, *, last_try: bool) -> bool:
+        """Whether the answer may be given: of one state of the data, from a whole index, as much as was asked for."""
+        if not found.exists:
+            return True
+        self._check_layout(found)
+        self._note(plan, found)
+        if found.torn:
+            return False
+        if not found.whole:
+            return await self._is_known_short(plan, found, last_try=last_try)
+        return _has_enough(plan, found)
 
-    def _is_missing_all(self, query: CandidateQuery, found: Found) -> bool:
-        """Whether an index that still fills gave nothing of what a user has who has something."""
-        asked = query.vector is not None or bool(query.stems)
-        empty = not found.dense and not found.lexical
-        return asked and empty and found.documents > 0 and not self._is_whole(found)
+    async def _is_known_short(self, plan: Plan, found: Found, *, last_try: bool) -> bool:
+        """Whether it is known that the index lacks some of the user's vectors although it is not filling.
+
+        So it is when hashes were tampered with. Else the index is looked at: it may be filling.
+        """
+        if plan.graph is not None:
+            self._promotions.suspend(plan.keys)
+            return False
+        if self._short.get(plan.keys.user) == found.epoch_after:
+            return True
+        await self._index.refresh(_OPERATION, plan.keys.meta)
+        if last_try and self._index.ready and found.epoch_after is not None:
+            self._short[plan.keys.user] = found.epoch_after
+        return False
+
+    def _check_layout(self, found: Found) -> None:
+        """Looks at the index anew when the user's data are not what they are taken for.
+
+        Raises:
+            IndexMismatch: They were written with another embedder.
+        """
+        layout = self._index.layout
+        if found.layout is not None and layout is not None and found.layout != layout.token.encode():
+            self._index.missing()
+            raise self._index.foreign_data(_OPERATION)
 
     def _has_parts(self, query: CandidateQuery, keys: Keys) -> bool:
         """Whether the user is known to have memories of several vectors, which are wanted then."""
@@ -131,37 +167,23 @@ class Searcher:
             self._vectors_per_memory[plan.keys.user] = found.vectors / found.documents
         self._promotions.grown(plan.keys, found.vectors)
 
-    def _enough(self, plan: Plan, found: Found) -> tuple[int, bool]:
-        """How many neighbours to ask for, and whether that many were.
-
-        Vectors of one memory stand side by side, so the nearest vectors may be those of fewer memories than asked for.
-        """
-        query = plan.query
-        if query.vector is None or (plan.filtered and not found.full):
-            return plan.count, True
-        short = not plan.filtered and found.hits < min(plan.count, found.vectors)
-        if plan.graph is not None and (short or self._promotions.usable(plan.keys) is None):
-            self._promotions.discard(plan.keys)
-            return plan.count, False
-        if short:
-            self._index.doubt()
-            return plan.count, found.whole is not None
-        if found.full and len(found.dense) < query.dense_limit and plan.count < min(found.vectors, MOST_NEIGHBOURS):
-            wider = max(plan.count * _WIDER, self._first_count(query, plan.keys))  # it knows the user's ratio now
-            return min(wider, found.vectors, MOST_NEIGHBOURS), False
-        return plan.count, True
+    def _wider(self, plan: Plan, found: Found, *, most: bool) -> int:
+        """How many neighbours to ask for next."""
+        wider = max(plan.count * _WIDER, self._first_count(plan.query, plan.keys))  # it knows the user's ratio now
+        return min(MOST_NEIGHBOURS if most else wider, max(found.vectors, 1), MOST_NEIGHBOURS)
 
     async def _search(self, plan: Plan) -> Found:
-        look_at_own = self._promotions.due(plan.keys)
-        asked = list(commands(plan, self._index.name, self._index.shape, look=self._index.due, look_at_own=look_at_own))
+        asked = list(commands(plan, self._index.name, self._index.shape))
         replies = await self._send([command for _, command in asked], plan)
         found, scale = Found(), self._index.shape.distance_scale
         with reading(_OPERATION, self._connection.location):
             for (kind, _), reply in zip(asked, replies, strict=True):
                 if kind == INDEX:
-                    found.whole = self._index.observe(reply)
+                    found.filling = found.filling or not self._index.observe(reply).ready
                 elif kind == PROMOTED:
-                    self._promotions.observe(plan.keys, reply)
+                    own = self._promotions.observe(plan.keys, reply)
+                    found.counted.append(own.documents)
+                    found.filling = found.filling or not own.ready
                 else:
                     found.take(plan, kind, reply, scale)
         await self._complete(plan, found)
@@ -210,7 +232,7 @@ class Searcher:
                 Candidate(record=record, document=document, cosine=cosine, parts=parts)
                 for (record, document, parts), cosine in zip(memories, chosen.values(), strict=True)
             )
-        if self._is_missing_all(query, found):
+        if _is_missing_all(plan, found):
             raise BackendUnavailable(
                 f"{self._connection.location}: the index {self._index.name} is being built, "
                 f"{self._index.progress:.0%} done",
@@ -218,10 +240,24 @@ class Searcher:
                 operation=_OPERATION,
                 hint="searches find everything once it is done; memories are not lost",
             )
-        torn = found.epoch_before != found.epoch_after
-        epoch = new_epoch() if torn else (found.epoch_before or b"").decode()
+        sure = found.whole and not found.torn and _has_enough(plan, found)
+        epoch = (found.epoch_after or b"").decode() if sure else new_epoch()
         exact = plan.graph is None and shape.index_type == "flat"
-        return CandidateSet(epoch, candidates, exact=exact, partial=not self._is_whole(found))
+        return CandidateSet(epoch, candidates, exact=exact, partial=not found.whole)
+
+
+def _is_missing_all(plan: Plan, found: Found) -> bool:
+    """Whether an index that is not whole gave nothing of what a user has who has something."""
+    return plan.asks and found.documents > 0 and not found.whole and not found.dense and not found.lexical
+
+
+def _has_enough(plan: Plan, found: Found) -> bool:
+    """Whether as many memories were found as were asked for, or as there are.
+
+    Vectors of one memory stand side by side, so the nearest vectors may be those of fewer memories.
+    """
+    most = min(found.vectors, MOST_NEIGHBOURS)
+    return not found.full or len(found.dense) >= plan.query.dense_limit or plan.count >= most
 
 
 def _chosen(query: CandidateQuery, found: Found) -> dict[bytes, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from router_memory.backends.valkey.examine import Examination
@@ -16,6 +16,7 @@ from router_memory.backends.valkey.totals import totals
 from router_memory.backends.valkey.translate import BACKEND
 from router_memory.backends.valkey.writes import Writer
 from router_memory.errors import BackendUnavailable, InvalidRequest
+from router_memory.names import name_fault, prefix_fault
 from router_memory.storage import (
     check_change,
     check_ids,
@@ -28,7 +29,7 @@ from router_memory.storage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
     from router_memory.backends.valkey.connection import Connection
@@ -97,6 +98,8 @@ class ValkeyStore:
         max_promoted: int = 64,
     ) -> None:
         self._connection = connection
+        _check_name(prefix, prefix_fault(prefix), "prefix")
+        _check_name(index_name, name_fault(index_name), "index_name")
         _check_choice(index_type, _INDEX_TYPES, "index_type")
         _check_choice(metric, METRICS, "metric")
         for field, value in (("m", m), ("ef_construction", ef_construction), ("ef_runtime", ef_runtime)):
@@ -116,7 +119,7 @@ class ValkeyStore:
             most=max_promoted,
         )
         self._reader = Reader(connection, prefix)
-        self._writer = Writer(connection, prefix, self._promotions, self._reader)
+        self._writer = Writer(connection, self._index, self._promotions, self._reader)
         self._searcher = Searcher(connection, self._index, self._promotions)
         self._open = False
         self._closed = False
@@ -159,41 +162,42 @@ class ValkeyStore:
     async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
         """See `MemoryStore.statistics`."""
         check_ids(stems, "stems")
-        with self._call("statistics"):
-            await self._index.ensure("statistics")
-            return await self._reader.statistics(scope, stems)
+        self._require_usable("statistics")
+        await self._index.ensure("statistics")
+        return await self._reader.statistics(scope, stems)
 
     async def candidates(self, query: CandidateQuery, *, within: float | None = None) -> CandidateSet:
         """See `MemoryStore.candidates`."""
-        with self._call("candidates"):
-            await self._index.ensure("candidates")
-            check_query(query, self._components("candidates"))
-            seconds = self._connection.timeout if within is None else min(within, self._connection.timeout)
-            return await self._searcher.candidates(query, seconds)
+        self._require_usable("candidates")
+        seconds = self._connection.timeout if within is None else min(within, self._connection.timeout)
+        deadline = monotonic() + seconds
+        await self._index.ensure("candidates", within=seconds)
+        check_query(query, self._components("candidates"))
+        return await self._searcher.candidates(query, deadline)
 
     async def add(self, scope: Scope, writes: Sequence[MemoryWrite]) -> list[WriteStatus]:
         """See `MemoryStore.add`."""
         batch = tuple(writes)
-        with self._call("add"):
-            if self._index.layout is None:  # what a vector must be is the server's word
-                await self._index.ensure("add")
-            check_writes(scope, batch, self._components("add"))
+        self._require_usable("add")
+        if self._index.layout is None:  # what a vector must be is the server's word
             await self._index.ensure("add")
-            return await self._writer.add(scope, batch) if batch else []
+        check_writes(scope, batch, self._components("add"))
+        await self._index.ensure("add")
+        return await self._writer.add(scope, batch) if batch else []
 
     async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
         """See `MemoryStore.get`."""
         check_ids([id])
-        with self._call("get"):
-            await self._index.ensure("get")
-            return await self._reader.get(scope, id)
+        self._require_usable("get")
+        await self._index.ensure("get")
+        return await self._reader.get(scope, id)
 
     async def contains(self, scope: Scope, ids: Sequence[str]) -> frozenset[str]:
         """See `MemoryStore.contains`."""
         check_ids(ids)
-        with self._call("contains"):
-            await self._index.ensure("contains")
-            return await self._reader.contains(scope, ids)
+        self._require_usable("contains")
+        await self._index.ensure("contains")
+        return await self._reader.contains(scope, ids)
 
     async def list(
         self,
@@ -207,24 +211,24 @@ class ValkeyStore:
         check_types(types)
         check_limit(limit)
         after = None if cursor is None else decode_cursor(scope, cursor)
-        with self._call("list"):
-            await self._index.ensure("list")
-            return await self._reader.page(scope, types, limit, after)
+        self._require_usable("list")
+        await self._index.ensure("list")
+        return await self._reader.page(scope, types, limit, after)
 
     async def update(self, scope: Scope, id: str, change: MemoryChange) -> MemoryRecord | None:
         """See `MemoryStore.update`."""
         check_ids([id], "id")
-        with self._call("update"):
-            await self._index.ensure("update")
-            check_change(change, self._components("update"))
-            return await self._writer.update(scope, id, change)
+        self._require_usable("update")
+        await self._index.ensure("update")
+        check_change(change, self._components("update"))
+        return await self._writer.update(scope, id, change)
 
     async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
         """See `MemoryStore.forget`."""
         check_ids(ids)
-        with self._call("forget"):
-            await self._index.ensure("forget")
-            return await self._writer.forget(scope, ids)
+        self._require_usable("forget")
+        await self._index.ensure("forget")
+        return await self._writer.forget(scope, ids)
 
     async def forget_scope(
         self, scope: Scope, *, types: frozenset[MemoryType] = frozenset(), older_than: datetime | None = None
@@ -233,37 +237,37 @@ class ValkeyStore:
         check_types(types)
         if older_than is not None:
             check_moment(older_than, "older_than")
-        with self._call("forget_scope"):
-            await self._index.ensure("forget_scope")
-            return await self._writer.forget_scope(scope, types, older_than)
+        self._require_usable("forget_scope")
+        await self._index.ensure("forget_scope")
+        return await self._writer.forget_scope(scope, types, older_than)
 
     async def count(self, scope: Scope, *, types: frozenset[MemoryType] = frozenset()) -> int:
         """See `MemoryStore.count`."""
         check_types(types)
-        with self._call("count"):
-            await self._index.ensure("count")
-            return await self._reader.count(scope, types)
+        self._require_usable("count")
+        await self._index.ensure("count")
+        return await self._reader.count(scope, types)
 
     async def touch(self, scope: Scope, ids: Sequence[str], at: datetime) -> None:
         """See `MemoryStore.touch`."""
         check_ids(ids)
         check_moment(at, "at")
-        with self._call("touch"):
-            await self._index.ensure("touch")
-            await self._writer.touch(scope, ids, at)
+        self._require_usable("touch")
+        await self._index.ensure("touch")
+        await self._writer.touch(scope, ids, at)
 
     async def users(self) -> AsyncIterator[str]:
         """See `MemoryStore.users`."""
-        with self._call("users"):
-            await self._index.ensure("users")
-            async for user_id in self._reader.users():
-                yield user_id
+        self._require_usable("users")
+        await self._index.ensure("users")
+        async for user_id in self._reader.users():
+            yield user_id
 
     async def stats(self) -> StoreStats:
         """See `MemoryStore.stats`. Walks over all users, so it takes its time on a large server."""
-        with self._call("stats"):
-            await self._index.ensure("stats")
-            return await totals(self._connection, self._index, self._promotions)
+        self._require_usable("stats")
+        await self._index.ensure("stats")
+        return await totals(self._connection, self._index, self._promotions)
 
     async def examine(self, *, planned: int | None = None) -> tuple[Finding, ...]:
         """See `MemoryStore.examine`."""
@@ -277,16 +281,10 @@ class ValkeyStore:
         """Waits until the index work begun so far is done; for operators and tests."""
         await self._promotions.settle()
 
-    @contextmanager
-    def _call(self, operation: str) -> Iterator[None]:
-        """Refuses what comes before `open` and after `close`; makes the index doubtful when the server was away."""
+    def _require_usable(self, operation: str) -> None:
+        """Refuses what comes before `open` and after `close`."""
         if not self._open or self._closed:
             raise self._unusable(operation, "closed" if self._closed else "not open")
-        try:
-            yield
-        except BackendUnavailable:
-            self._index.doubt()
-            raise
 
     def _components(self, operation: str) -> int:
         """Of a vector: as configured, or as the server says."""
@@ -299,6 +297,11 @@ class ValkeyStore:
         return BackendUnavailable(
             f"{self._connection.location}: the store is {why}", backend=BACKEND, operation=operation
         )
+
+
+def _check_name(name: str, fault: str, field: str) -> None:
+    if fault:
+        raise InvalidRequest(f"{field} {name!r} {fault}", field=field)
 
 
 def _check_choice(value: str, choices: Sequence[str], field: str) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from router_memory.backends.valkey.translate import BACKEND
+from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.schema import IndexInfo, for_cluster, parse_info
+from router_memory.backends.valkey.translate import BACKEND, IndexMissing, NoCoordinator
 from router_memory.errors import BackendError
 from router_memory.types import StoreStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router_memory.backends.valkey.connection import Connection
     from router_memory.backends.valkey.index import MainIndex
     from router_memory.backends.valkey.promotion import Promotions
 
-__all__ = ["server_facts", "totals"]
+__all__ = ["cluster_summary", "server_facts", "totals"]
 
 _OPERATION = "stats"
+_USERS_ASKED = 64
+"""Users of a cluster, each in a slot of its own, that are looked at at the same time."""
 
 
 async def totals(connection: Connection, index: MainIndex, promotions: Promotions) -> StoreStats:
@@ -50,20 +56,64 @@ async def totals(connection: Connection, index: MainIndex, promotions: Promotion
     )
 
 
-async def _sizes(connection: Connection, keys: list[bytes]) -> list[Any]:
+async def cluster_summary(connection: Connection, operation: str, info: IndexInfo, *, key: str) -> IndexInfo:
+    """What all primaries of a cluster say of an index; without Search's coordinator each is asked by itself.
+
+    Args:
+        connection: Of the cluster.
+        operation: What is being done, for errors.
+        info: What one node said.
+        key: Whose node is asked about the others.
+    """
+    try:
+        primaries = await connection.command(operation, "FT.INFO", info.name, "PRIMARY", key=key)
+        progress = await connection.command(operation, "FT.INFO", info.name, "CLUSTER", key=key)
+    except NoCoordinator:
+        return await _one_by_one(connection, operation, info)
+    with reading(operation, connection.location):
+        return for_cluster(info, primaries, progress)
+
+
+async def _one_by_one(connection: Connection, operation: str, info: IndexInfo) -> IndexInfo:
+    """The same from each primary; one that lacks the index gets it when it is first searched."""
+    names = await connection.command(operation, "FT._LIST", everywhere=True)
+    replies = [await _info(connection, operation, info.name, _text(node)) for node in names]
+    with reading(operation, connection.location):
+        found = [parse_info(reply) for reply in replies if reply is not None]
+    return replace(
+        info,
+        documents=sum(node.documents for node in found),
+        failures=sum(node.failures for node in found),
+        ready=all(node.ready for node in found),
+        progress=min((node.progress for node in found), default=info.progress),
+    )
+
+
+async def _info(connection: Connection, operation: str, name: str, node: str) -> Any:
+    try:
+        return await connection.command(operation, "FT.INFO", name, node=node)
+    except IndexMissing:
+        return None
+
+
+async def _sizes(connection: Connection, keys: Sequence[bytes]) -> list[Any]:
     """Documents and vectors of each of the users."""
-    sizes = []
-    for by_slot in _by_slot(keys) if connection.cluster else [keys]:
-        commands = [("HMGET", key, "documents", "vectors") for key in by_slot]
-        for reply in await connection.pipeline(_OPERATION, commands, key=by_slot[0].decode()):
+    if not connection.cluster:
+        replies = await connection.pipeline(_OPERATION, [_size_of(key) for key in keys], key="")
+        for reply in replies:
             if isinstance(reply, BackendError):
                 raise reply
-            sizes.append(reply)
+        return replies
+    sizes: list[Any] = []
+    for start in range(0, len(keys), _USERS_ASKED):
+        group = keys[start : start + _USERS_ASKED]
+        asked = (connection.command(_OPERATION, *_size_of(key), key=key.decode()) for key in group)
+        sizes += await asyncio.gather(*asked)
     return sizes
 
 
-def _by_slot(keys: list[bytes]) -> list[list[bytes]]:
-    return [[key] for key in keys]
+def _size_of(key: bytes) -> tuple[str | bytes, ...]:
+    return ("HMGET", key, "documents", "vectors")
 
 
 async def server_facts(connection: Connection, operation: str) -> Mapping[str, Mapping[str, str]]:

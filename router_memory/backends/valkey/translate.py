@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND",
+    "Forbidden",
     "IndexExists",
     "IndexMissing",
+    "NoCoordinator",
     "NotPrimary",
     "ScriptMissing",
+    "SearchTimeout",
     "Unreachable",
     "translated",
     "translating",
@@ -78,8 +81,20 @@ class IndexExists(BackendRejected):
     """An index of that name exists already."""
 
 
+class Forbidden(BackendRejected):
+    """The user has no right to do this."""
+
+
+class NoCoordinator(BackendRejected):
+    """Search was loaded without its coordinator, so that no node knows of the others."""
+
+
 class ScriptMissing(BackendUnavailable):
     """The server does not know a script that was named by its digest."""
+
+
+class SearchTimeout(BackendTimeout):
+    """The server gave a search up at the deadline it was told: an answer, on a connection that works."""
 
 
 class Unreachable(BackendUnavailable):
@@ -110,18 +125,29 @@ _MEANINGS = (
     _meaning(r"NOAUTH", BackendRejected, "the server wants a password", _LOGIN),
     _meaning(
         r"NOPERM|PermissionDenied|have a permission|has no permissions to|ACL failure|refused to set client name",
-        BackendRejected,
+        Forbidden,
         "the ACL forbids this",
         _RIGHTS,
     ),
     _meaning(r"\bOOM\b|used memory > 'maxmemory'", BackendRejected, "the server is out of memory", _MEMORY),
     _meaning(r"unknown command '(?i:FT\.)", BackendRejected, "the Search module is not loaded", _NO_SEARCH),
     _meaning(r"not found in database|Index with name .* not found|Unknown [Ii]ndex", IndexMissing, "no such index"),
+    _meaning(
+        r"(PRIMARY|CLUSTER):? option is not valid",
+        NoCoordinator,
+        "Search runs without its coordinator",
+    ),
     _meaning(r"[Ii]ndex.* already exists", IndexExists, "the index already exists"),
-    _meaning(r"operation cancelled due to timeout", BackendTimeout, "the search did not end in time", _SEARCH_TIMEOUT),
-    _meaning(r"Request:? timed out", BackendTimeout, "a node did not answer in time", _SEARCH_TIMEOUT),
+    _meaning(r"operation cancelled due to timeout", SearchTimeout, "the search did not end in time", _SEARCH_TIMEOUT),
+    _meaning(r"Request:? timed out", SearchTimeout, "a node did not answer in time", _SEARCH_TIMEOUT),
     _meaning(r"Unable:? to contact all cluster members", BackendUnavailable, "not all nodes answered", _FAILOVER),
-    _meaning(r"READONLY|ReadOnly\b|No primary node found", NotPrimary, "the node is a read-only replica", _REPLICA),
+    # What a script meets that a connection for reads has sent to a replica: no MOVED, as the write itself would.
+    _meaning(
+        r"READONLY|ReadOnly\b|No primary node found|access a non local key",
+        NotPrimary,
+        "the node is a read-only replica",
+        _REPLICA,
+    ),
     _meaning(r"MASTERDOWN|MasterDown", BackendUnavailable, "the replica has lost its primary", _FAILOVER),
     _meaning(r"LOADING|BusyLoadingError", BackendUnavailable, "the server is starting", _STARTING),
     _meaning(r"CLUSTERDOWN|ClusterDown|NotAllSlotsCovered", BackendUnavailable, "the cluster is down", _FAILOVER),

@@ -21,7 +21,7 @@ from router_memory.backends.valkey.records import (
     stem_tags,
 )
 from router_memory.backends.valkey.scripts import script
-from router_memory.errors import BackendError
+from router_memory.errors import BackendError, IndexMismatch
 from router_memory.storage import new_epoch, to_microseconds
 from router_memory.types import MemoryChange, MemoryRecord, MemoryType, MemoryWrite, Scope, WriteStatus
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router_memory.backends.valkey.connection import Connection
+    from router_memory.backends.valkey.index import MainIndex
     from router_memory.backends.valkey.promotion import Promotions
     from router_memory.backends.valkey.reads import Reader
 
@@ -40,6 +41,7 @@ _STEP_VECTORS = 16
 """Most memories and vectors written by one script, which holds up the server for a fraction of a millisecond."""
 _AT_ONCE = 2
 """Scripts in one round trip: the server runs them one after the other before it looks at other clients."""
+_STEP_TOUCHES = 64
 _FORGET_SCAN = 512
 
 _NAMES = tuple(name.encode() for name in RECORD_FIELDS)
@@ -53,14 +55,15 @@ class Writer:
 
     Args:
         connection: The server.
-        prefix: Of the keys.
+        index: Over everything.
         promotions: Are told how many vectors a user has.
         reader: Finds what `forget_scope` deletes.
     """
 
-    def __init__(self, connection: Connection, prefix: str, promotions: Promotions, reader: Reader) -> None:
+    def __init__(self, connection: Connection, index: MainIndex, promotions: Promotions, reader: Reader) -> None:
         self._connection = connection
-        self._prefix = prefix
+        self._index = index
+        self._prefix = index.prefix
         self._promotions = promotions
         self._reader = reader
 
@@ -70,13 +73,15 @@ class Writer:
         first: dict[str, MemoryWrite] = {}
         for write in writes:
             first.setdefault(write.record.id, write)
-        steps = list(_steps(first.values(), one_by_one=self._promotions.usable(keys) is not None))
-        groups = [steps[start : start + _AT_ONCE] for start in range(0, len(steps), _AT_ONCE)]
+        slow = self._promotions.has_graph(keys)
+        steps = list(_steps(first.values(), one_by_one=slow))
+        at_once = 1 if slow else _AT_ONCE
+        groups = [steps[start : start + at_once] for start in range(0, len(steps), at_once)]
         stored: set[str] = set()
         under_way: asyncio.Task[set[str]] | None = None
         try:
             for group in groups:  # the server works on one while the next is encoded
-                calls = [_add_call(keys, scope, step) for step in group]
+                calls = [_add_call(keys, scope, step, self._token()) for step in group]
                 if under_way is not None:
                     stored |= await under_way
                 under_way = asyncio.create_task(self._add(keys, group, calls))
@@ -91,10 +96,23 @@ class Writer:
     async def _add(self, keys: Keys, steps: Sequence[Sequence[MemoryWrite]], calls: Sequence[Call]) -> set[str]:
         """The ids that were new."""
         stored: set[str] = set()
-        for step, (*new, vectors) in zip(steps, await self._run("add", keys, calls), strict=True):
+        for step, reply in zip(steps, await self._run("add", keys, calls), strict=True):
+            if reply is None:
+                raise self._foreign("add")
+            *new, vectors, first = reply
             stored.update(write.record.id for write, one in zip(step, new, strict=True) if one)
             self._promotions.grown(keys, vectors)
+            if first:  # a user is new, or everything was flushed and is another embedder's by now
+                self._index.missing()
         return stored
+
+    def _token(self) -> str:
+        """What this store's vectors are."""
+        return self._index.layout.token if self._index.layout is not None else ""
+
+    def _foreign(self, operation: str) -> IndexMismatch:
+        self._index.missing()
+        return self._index.foreign_data(operation)
 
     async def _run(self, operation: str, keys: Keys, calls: Sequence[Call]) -> list[Any]:
         """The replies of a script to several calls, which all end before the first error is raised."""
@@ -115,12 +133,15 @@ class Writer:
         arguments += [str(to_microseconds(change.at)), kind, importance]
         if change.content is not None and change.document is not None and change.vectors is not None:
             text = encode_text(change.content, change.document, len(change.vectors))
-            arguments += [text, stem_tags(keys, change.document), encode_vectors(change.vectors)]
+            tags, vectors = stem_tags(keys, change.document), encode_vectors(change.vectors)
+            arguments += [text, tags, vectors, self._token()]
         row = await self._connection.run(
             "update", script("update"), [keys.meta, keys.order, keys.record(id)], arguments
         )
         if row is None:
             return None
+        if row == -1:
+            raise self._foreign("update")
         with reading("update", self._connection.location):
             return decode_memories(scope, [(id, dict(zip(_NAMES, row, strict=True)))])[0][0]
 
@@ -128,10 +149,11 @@ class Writer:
         """See `MemoryStore.forget`."""
         keys = Keys.of(self._prefix, scope)
         distinct = list(dict.fromkeys(ids))
-        steps = [distinct[start : start + _STEP_MEMORIES] for start in range(0, len(distinct), _STEP_MEMORIES)]
+        size, at_once = (1, 1) if self._promotions.has_graph(keys) else (_STEP_MEMORIES, _AT_ONCE)
+        steps = [distinct[start : start + size] for start in range(0, len(distinct), size)]
         total = 0
-        for start in range(0, len(steps), _AT_ONCE):
-            calls = [_forget_call(keys, scope, step) for step in steps[start : start + _AT_ONCE]]
+        for start in range(0, len(steps), at_once):
+            calls = [_forget_call(keys, scope, step) for step in steps[start : start + at_once]]
             for deleted, before, left in await self._run("forget", keys, calls):
                 self._promotions.shrunk(keys, before, left)
                 total += deleted
@@ -153,9 +175,11 @@ class Writer:
         if not ids:
             return
         keys = Keys.of(self._prefix, scope)
-        counted = Counter(ids)
-        arguments = [str(to_microseconds(at)), scope.project_digest or "", *map(str, counted.values())]
-        await self._connection.run("touch", script("touch"), list(map(keys.record, counted)), arguments)
+        counted = list(Counter(ids).items())
+        for start in range(0, len(counted), _STEP_TOUCHES):
+            step = dict(counted[start : start + _STEP_TOUCHES])
+            arguments = [str(to_microseconds(at)), scope.project_digest or "", *map(str, step.values())]
+            await self._connection.run("touch", script("touch"), list(map(keys.record, step)), arguments)
 
 
 def _status(stored: set[str], id: str) -> WriteStatus:
@@ -181,8 +205,8 @@ def _steps(writes: Iterable[MemoryWrite], *, one_by_one: bool) -> Iterator[list[
         yield step
 
 
-def _add_call(keys: Keys, scope: Scope, step: Sequence[MemoryWrite]) -> Call:
-    arguments: Arguments = [new_epoch(), scope.user_id, keys.user, keys.base]
+def _add_call(keys: Keys, scope: Scope, step: Sequence[MemoryWrite], token: str) -> Call:
+    arguments: Arguments = [new_epoch(), scope.user_id, keys.user, keys.base, token]
     for write in step:
         record, document = write.record, write.document
         project = record.scope.project_digest or ""

@@ -123,7 +123,9 @@ def test_what_is_no_index_is_foreign(reply: object) -> None:
 def test_a_cluster_is_as_ready_as_its_slowest_node() -> None:
     """Documents are summed over the primaries."""
     one, primary, progress = (decode(RECORDED["cluster infos"][name]) for name in ("one", "primary", "cluster"))
-    info = for_cluster(parse_info(one), primary, progress)
+    done = _mapped(progress) | {b"state": b"ready", b"backfill_complete_percent_min": b"1.0"}
+    ready = parse_info(_mapped(one) | {b"state": b"ready", b"mutation_queue_size": b"0"})
+    info = for_cluster(ready, primary, done)
     assert info.documents == 0
     assert info.ready
     slow = _mapped(progress) | {b"state": b"backfill_in_progress", b"backfill_complete_percent_min": b"0.25"}

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 
 from router_memory.backends.valkey import Connection, ValkeyStore
 from router_memory.backends.valkey.keys import Keys
+from router_memory.backends.valkey.schema import Layout
 from router_memory.backends.valkey.translate import IndexMissing
-from router_memory.errors import BackendRejected
+from router_memory.errors import BackendRejected, BackendUnavailable, IndexMismatch
 from router_memory.types import Scope
 from tests.contract.samples import DIMENSION, FINGERPRINT, query
 from tests.recorded.form import decode, load
 
 ALICE = Scope("alice")
 RECORDED = load()
+LAYOUT = Layout(DIMENSION, FINGERPRINT)
+TOKEN = LAYOUT.token.encode()
+ROW = {
+    b"distance": b"0.1",
+    b"memory": b'[null,null,null,null,0,"' + b"1" * 32 + b'"]\0["text",0,{},1]',
+    b"state": b"semantic 0.5 0 0 -",
+}
 
 
 class _Odd:
@@ -23,8 +32,9 @@ class _Odd:
 
     timeout, location, database, cluster = 60.0, "odd:1/0", 0, False
 
-    def __init__(self, found: Any, *, user: bytes = b"alice", ready: bytes = b"ready") -> None:
+    def __init__(self, found: Any, *, user: bytes = b"alice", ready: bytes = b"ready", counted: int = 3) -> None:
         self.found = found
+        self.counted = counted
         self.user = user
         self.ready = ready
         self.sent: list[list[Any]] = []
@@ -56,12 +66,17 @@ class _Odd:
         del operation
         self.sent.append([command[0] for command in commands])
         answers = {
-            "HMGET": [b"e", self.user, b"3", b"3"],
+            "HMGET": [b"e", self.user, b"3", b"3", TOKEN],
             "HGET": b"e",
             "FT.INFO": self._info(),
             "FT.SEARCH": self.found,
         }
-        return [answers[command[0]] for command in commands]
+        return [
+            [self.counted]
+            if "=>" not in str(command) and "PARAMS" not in command and command[0] == "FT.SEARCH"
+            else answers[command[0]]
+            for command in commands
+        ]
 
 
 async def _opened(odd: _Odd) -> ValkeyStore:
@@ -78,14 +93,32 @@ async def test_an_index_that_stays_missing_is_an_error() -> None:
         await store.candidates(query(ALICE))
 
 
-async def test_a_short_answer_is_looked_into() -> None:
-    """Fewer hits than the user has vectors: the index is asked for its state in front of another search."""
-    odd = _Odd([0, {}])
+async def test_a_short_index_is_looked_into() -> None:
+    """It holds fewer vectors than the user has: the answer is partial, and not taken for one of this state."""
+    odd = _Odd([1, {Keys.of("mem:", ALICE).record("id").encode(): ROW}], counted=2)
     store = await _opened(odd)
     result = await store.candidates(query(ALICE))
-    assert result.candidates == ()
-    assert [command for command in odd.sent[-1] if command.startswith("FT.")] == ["FT.INFO", "FT.SEARCH"]
-    assert len(odd.sent) == 2
+    assert (len(result.candidates), result.partial) == (1, True)
+    assert result.epoch != "e"
+    asked = len(odd.sent)
+    assert asked > 1
+    again = await store.candidates(query(ALICE))
+    assert (again.partial, len(odd.sent)) == (True, asked + 1), "what is known is not tried again"
+
+
+async def test_nothing_from_a_short_index_is_an_error() -> None:
+    """A user who has memories is never told that there are none."""
+    store = await _opened(_Odd([0, {}], counted=0))
+    with pytest.raises(BackendUnavailable, match="being built"):
+        await store.candidates(query(ALICE), within=0.2)
+
+
+async def test_data_of_another_embedder_are_refused() -> None:
+    """They may lie in the same index when everything was flushed and another process came first."""
+    odd = _Odd([0, {}])
+    store = await _opened(odd)
+    with patch.object(Layout, "token", "another"), pytest.raises(IndexMismatch, match="another process"):
+        await store.candidates(query(ALICE))
 
 
 @pytest.mark.parametrize("key", ["mem:{other}:id", "other:{}:id", "id"])

@@ -10,6 +10,12 @@ local function read(memory)
   return cjson.decode(stays)[6], cjson.decode(text)
 end
 
+local function parts_there(base, id)
+  local number = 1
+  while redis.call('EXISTS', part_key(base, number, id)) == 1 do number = number + 1 end
+  return number
+end
+
 local meta, order = KEYS[1], KEYS[2]
 local epoch, base, wanted = ARGV[1], ARGV[2], ARGV[3]
 local before = tonumber(redis.call('HGET', meta, 'vectors') or 0)
@@ -21,7 +27,7 @@ for index = 3, #KEYS do
   local type, project = row[1], row[2] or ''
   if type and (wanted == '' or wanted == project) then
     local sound, place, text = pcall(read, row[3])
-    if not sound then place, text = '', {'', 0, {}, 1} end
+    if not sound then place, text = '', {'', 0, {}, parts_there(base, id)} end
     gone[#gone + 1] = KEYS[index]
     for part = 1, text[4] - 1 do gone[#gone + 1] = part_key(base, part, id) end
     places[#places + 1] = member_of(place, id, type, project)
