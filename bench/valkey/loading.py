@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.valkey.server import PREFIX
+from bench.valkey.settings import DIMENSION, FINGERPRINT
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.records import (
     encode_origin,
@@ -19,6 +20,7 @@ from router_memory.backends.valkey.records import (
     place_of,
     stem_tags,
 )
+from router_memory.backends.valkey.schema import Layout
 from router_memory.types import MemoryWrite, Scope
 from tests.servers.process import Server
 
@@ -99,7 +101,8 @@ def _statistics(scope: Scope, writes: Sequence[MemoryWrite]) -> list[str]:
         counts[f"n:{write.record.type.value}"] += 1
         counts.update(f"df:{stem}" for stem in write.document.stems)
     pairs = [part for name, count in counts.items() for part in (name, str(count))]
-    return ["epoch", secrets.token_hex(16), "user", scope.user_id, *pairs]
+    token = Layout(DIMENSION, FINGERPRINT).token
+    return ["epoch", secrets.token_hex(16), "user", scope.user_id, "layout", token, *pairs]
 
 
 def _encoded(command: Sequence[str | bytes]) -> bytes:

@@ -66,8 +66,8 @@ class Recording(Connection):
         return await super().pipeline(operation, commands, **options)
 
     def searches(self) -> tuple[Command, ...]:
-        """The FT.SEARCH calls since the last time."""
-        found = tuple(command for command in self.sent if command[0] == "FT.SEARCH")
+        """The FT.SEARCH calls since the last time that look for something, and do not only count."""
+        found = tuple(command for command in self.sent if command[0] == "FT.SEARCH" and "PARAMS" in command)
         self.sent.clear()
         return found
 

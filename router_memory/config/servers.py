@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from router_memory.config.section import Section, problem
-from router_memory.names import name_fault, prefix_fault
+from router_memory.types.names import name_fault, prefix_fault
 
 __all__ = ["RedisCacheSection", "ValkeySection", "host_and_port"]
 

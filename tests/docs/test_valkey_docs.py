@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -23,6 +24,24 @@ LUA = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.lua")))
 _DEFECT = "please report"
 
 
+def _messages(source: str) -> list[str]:
+    """The texts of a module but for its docstrings, what is filled in being an ellipsis; neighbours are one text."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    texts = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            texts.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            texts.append(node.value)
+    return [text for text in texts if text not in docstrings]
+
+
+MESSAGES = [text for path in sorted(BACKEND.rglob("*.py")) for text in _messages(path.read_text(encoding="utf-8"))]
+
+
 def first_cells(section: str) -> list[str]:
     cells = re.findall(r"^\| (`.*?) \|", SECTIONS[section], re.MULTILINE)
     return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
@@ -35,7 +54,26 @@ def test_the_table_has_every_key_once_and_no_other() -> None:
 @pytest.mark.parametrize("text", first_cells("Troubleshooting"))
 def test_an_error_text_is_one_of_the_code(text: str) -> None:
     """An operator searches for what the screen says; what differs each time is an ellipsis."""
-    assert [part for part in text.split("…") if part.strip() not in PYTHON] == []
+    assert unknown_parts(text) == []
+
+
+def unknown_parts(text: str) -> list[str]:
+    """Those parts of a text, between its ellipses, that no message of the code holds as whole words."""
+    parts = [part.strip() for part in text.split("…")]
+    known = [part for part in parts if part and any(_holds(message, part) for message in MESSAGES)]
+    return [part for part in parts if part and part not in known] + ([] if any(parts) else [text])
+
+
+def _holds(message: str, part: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", message) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "…", " … ", "no such thing", "o connection to the serve", "async def", "is … def"]
+)
+def test_a_text_that_no_message_has_is_noticed(text: str) -> None:
+    """Neither a piece of a word, nor code, nor nothing."""
+    assert unknown_parts(text) != []
 
 
 @pytest.mark.parametrize(
@@ -60,7 +98,13 @@ def test_a_check_of_the_doctor_is_one_of_the_code(backend: str, check: str) -> N
 def test_the_least_rights_are_those_the_store_uses() -> None:
     granted = {right.upper() for right in re.findall(r"\+([a-z._|]+)", SECTIONS["Least rights"].split("```")[1])}
     used = set(re.findall(r"redis\.call\('([A-Z]+)'", LUA))
-    used |= set(re.findall(r"\"(FT\.[_A-Z]+|EVAL|EVALSHA|INFO|[HZ](?:GET|SET|MGET|GETALL|RANGE|CARD|SCORE))\"", PYTHON))
+    used |= set(
+        re.findall(
+            r"\"(FT\.[_A-Z]+|EVAL|EVALSHA|INFO|UNLINK|EXISTS"
+            r"|[HZ](?:GET|SET|MGET|GETALL|DEL|ADD|REM|RANGE|CARD|SCORE))\"",
+            PYTHON,
+        )
+    )
     assert used <= granted
     assert granted - used == {"SCAN"}  # sent by a method of the client
 

@@ -74,10 +74,12 @@ class _Spy(Connection):
         if not self._within:
             self.calls.append([call, encode(reply)])
 
-    async def command(self, operation: str, *args: Any, key: str | None = None, everywhere: bool = False) -> Any:
+    async def command(
+        self, operation: str, *args: Any, key: str | None = None, everywhere: bool = False, node: str | None = None
+    ) -> Any:
         call = plain("command", [list(args), key, everywhere])
         try:
-            reply = await super().command(operation, *args, key=key, everywhere=everywhere)
+            reply = await super().command(operation, *args, key=key, everywhere=everywhere, node=node)
         except BackendError as error:
             self._keep(call, error.__cause__)
             raise

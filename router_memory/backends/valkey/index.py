@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from router_memory.backends.valkey.damage import reading
 from router_memory.backends.valkey.keys import schema_key
-from router_memory.backends.valkey.schema import VERSION, IndexInfo, Layout, Shape, create_main, for_cluster, parse_info
+from router_memory.backends.valkey.schema import VERSION, IndexInfo, Layout, Shape, create_main, parse_info
 from router_memory.backends.valkey.scripts import script
+from router_memory.backends.valkey.totals import cluster_summary
 from router_memory.backends.valkey.translate import BACKEND, IndexExists, IndexMissing, translated
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch
 
@@ -147,10 +148,7 @@ class MainIndex:
         info = await self._info(operation, key)
         if info is None or not self._connection.cluster:
             return info
-        primaries = await self._connection.command(operation, "FT.INFO", self.name, "PRIMARY", key=key)
-        progress = await self._connection.command(operation, "FT.INFO", self.name, "CLUSTER", key=key)
-        with reading(operation, self._connection.location):
-            return for_cluster(info, primaries, progress)
+        return await cluster_summary(self._connection, operation, info, key=key)
 
     async def close(self) -> None:
         """Stops looking at the server."""

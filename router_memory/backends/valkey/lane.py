@@ -31,7 +31,7 @@ _log = logging.getLogger("router_memory.valkey")
 _ECHO_SECONDS = 1.0
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 0.8  # with the time a connection takes, below the second recovery may take
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.5
 """How long a client may be silent that is thought to be busy."""
 _SPARE = 2
 """Clients of a lane beside the one in use: those that race with it, and those replaced that calls still wait for."""

@@ -93,6 +93,7 @@ class Searcher:
             except IndexMissing as error:
                 gone = error
                 self._missing(plan)
+                exact_only = True  # a graph may be made and dropped again meanwhile; the index over everything is there
                 continue
             except BackendTimeout:
                 if last is None:

@@ -16,7 +16,6 @@ from router_memory.backends.valkey.totals import totals
 from router_memory.backends.valkey.translate import BACKEND
 from router_memory.backends.valkey.writes import Writer
 from router_memory.errors import BackendUnavailable, InvalidRequest
-from router_memory.names import name_fault, prefix_fault
 from router_memory.storage import (
     check_change,
     check_ids,
@@ -27,6 +26,7 @@ from router_memory.storage import (
     check_writes,
     decode_cursor,
 )
+from router_memory.types.names import name_fault, prefix_fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

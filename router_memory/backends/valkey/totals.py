@@ -76,8 +76,8 @@ async def cluster_summary(connection: Connection, operation: str, info: IndexInf
 
 async def _one_by_one(connection: Connection, operation: str, info: IndexInfo) -> IndexInfo:
     """The same from each primary; one that lacks the index gets it when it is first searched."""
-    names = await connection.command(operation, "FT._LIST", everywhere=True)
-    replies = [await _info(connection, operation, info.name, _text(node)) for node in names]
+    nodes = await connection.command(operation, "INFO", "server", everywhere=True)  # which glide does not sum up
+    replies = [await _info(connection, operation, info.name, _text(node)) for node in nodes]
     with reading(operation, connection.location):
         found = [parse_info(reply) for reply in replies if reply is not None]
     return replace(

@@ -18,7 +18,7 @@ from router_memory.backends.valkey.client import Client, join
 from router_memory.backends.valkey.translate import NotPrimary, Unreachable
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable
 from tests.servers.certificates import Authority, Pair
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
