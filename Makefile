@@ -51,7 +51,7 @@ layers: $(VENV)/.dev  ## the architecture, by import-linter
 unit: $(VENV)/.dev  ## pytest: unit, contract, property, documentation
 	@$(BIN)/pytest $(ARGS)
 
-test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (3 minutes)
+test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (12 minutes)
 	@$(BIN)/pytest -m full $(ARGS)
 
 test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait` started

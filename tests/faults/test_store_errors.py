@@ -162,7 +162,7 @@ async def test_a_key_of_somebody_else_is_not_touched(own_server: OwnServer) -> N
         ({"fingerprint": "other/16/x"}, [FINGERPRINT, "other/16/x"], "router-memory export"),
         ({"metric": "L2"}, ["metric_type", "COSINE", "L2"], "FT.DROPINDEX mem_idx"),
         ({"index_type": "hnsw"}, ["index_type", "FLAT", "HNSW"], "FT.DROPINDEX mem_idx"),
-        ({"prefix": "other:"}, ["prefix", "other:"], "index_name"),
+        ({"prefix": "other:"}, ["mem:", "other:"], "index_name"),
     ],
     ids=["dimension", "embedder", "metric", "index type", "prefix"],
 )
@@ -191,8 +191,8 @@ async def test_the_command_in_the_hint_mends_it(own_server: OwnServer) -> None:
         await target.add(ALICE, memories(ALICE, 30))
     error = await _refused(server, metric="IP", index_type="hnsw")
     command = error.hint.rpartition("valkey-cli ")[2].split()
-    assert command[:2] == ["-n", "0"]
-    server.ask(*command[2:])
+    assert command[:6] == ["-h", server.host, "-p", str(server.port), "-n", "0"]
+    server.ask(*command[6:])
     async with opened([server.address], metric="IP", index_type="hnsw") as target:
 
         async def whole() -> bool:

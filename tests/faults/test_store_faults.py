@@ -14,7 +14,8 @@ from router_memory.types import CandidateSet, MemoryChange, MemoryType, Scope, W
 from tests.contract.samples import START, change, ids, memories, memory, query
 from tests.faults.stores import eventually, faults_of, opened, store, stored
 from tests.servers.census import census
-from tests.servers.process import Server, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.servers.proxy import Proxy
 from tests.servers.resp import ServerSaid
 

@@ -31,7 +31,7 @@ _SETTINGS = settings(
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
 )
-_LONG = settings(_SETTINGS, max_examples=60, stateful_step_count=60)
+_LONG = settings(_SETTINGS, max_examples=40, stateful_step_count=60)
 
 
 class ValkeyMachine(StoreMachine):

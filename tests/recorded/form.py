@@ -88,6 +88,7 @@ class Replayed:
     timeout = 10.0
     location = "recorded:6379/0"
     database = 0
+    addresses = (("recorded", 6379),)
 
     def __init__(self, calls: list[Any], *, cluster: bool = False) -> None:
         self.cluster = cluster

@@ -13,6 +13,9 @@ from tests.servers.resp import Answer, ask, ask_many
 __all__ = ["Census", "census"]
 
 _SCAN = "1000"
+_TEXTS = {b"epoch", b"user", b"layout"}
+"""Fields of the statistics that count nothing."""
+
 Hash = dict[bytes, bytes]
 
 
@@ -117,7 +120,7 @@ def _faults(digest: str, user: _User) -> list[str]:
     parts: dict[tuple[int, str], Hash] = {}
     found = []
     for name, row in user.records.items():
-        missing = {b"user", b"type", b"memory", b"state", b"stems", b"embedding"} - set(row)
+        missing = {b"user", b"type", b"memory", b"state", b"embedding"} - set(row)
         if missing:
             found.append(f"{name} lacks {sorted(missing)}")
             continue
@@ -129,7 +132,7 @@ def _faults(digest: str, user: _User) -> list[str]:
         if project:
             expected[f"n:{kind}:{project}"] += 1
         order.add(f"{origin[-1]}{name}\0{kind[:1]}{project}".encode())
-        if set(row[b"stems"].decode().split(",")) - {""} != set(Keys("", digest).stem_tags(stems)):
+        if set(row.get(b"stems", b"").decode().split(",")) - {""} != set(Keys("", digest).stem_tags(stems)):
             found.append(f"{name} has other stems in the index than in its document")
         if row[b"state"].split(b" ")[0] != row[b"type"] or row[b"user"].decode() != digest:
             found.append(f"{name} contradicts itself")
@@ -137,7 +140,7 @@ def _faults(digest: str, user: _User) -> list[str]:
         if len(own) != vectors - 1:
             found.append(f"{name} has {len(own) + 1} vectors instead of {vectors}")
         parts |= own
-    counts = {key.decode(): value.decode() for key, value in user.meta.items() if key not in {b"epoch", b"user"}}
+    counts = {key.decode(): value.decode() for key, value in user.meta.items() if key not in _TEXTS}
     found += _differences(counts, {key: str(count) for key, count in expected.items() if count})
     if user.order != order:
         found.append(f"{len(user.order)} in the order, {len(order)} in the records")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.servers.process import Server, ServerDied, free_port
+from tests.servers.ports import BUS, node_port
+from tests.servers.process import Server, ServerDied
 from tests.servers.proxy import Proxy
 from tests.servers.resp import ServerSaid
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "slot"]
 
 _SLOTS = 16_384
-_BUS = 10_000  # the cluster's bus listens on this offset from the port
-_COORDINATOR = 20_294  # and Search's coordinator on this one
 _SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _LOG_LINES = 5
@@ -69,13 +68,13 @@ class Cluster:
         self.proxies: list[Proxy] = []
         self.primaries = primaries
         for number in range(primaries * (1 + replicas)):
-            port = free_port(_BUS, _COORDINATOR)
+            port = node_port()
             announced: dict[str, str] = {}
             if proxied:
                 self.proxies.append(Proxy(port))
                 announced = {
                     "cluster-announce-port": str(self.proxies[-1].port),
-                    "cluster-announce-bus-port": str(port + _BUS),
+                    "cluster-announce-bus-port": str(port + BUS),
                 }
             settings = {
                 "cluster-enabled": "yes",
@@ -119,7 +118,7 @@ class Cluster:
             self.nodes[number].ask("CLUSTER", "ADDSLOTSRANGE", str(low), str(high))
             self.nodes[number].ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
         for node in self.nodes[1:]:
-            node.ask("CLUSTER", "MEET", first.host, str(first.port), str(first.port + _BUS))
+            node.ask("CLUSTER", "MEET", first.host, str(first.port), str(first.port + BUS))
         self._wait("every node known", lambda: all(self._known(node) == len(self.nodes) for node in self.nodes))
         for number, node in enumerate(self.nodes[self.primaries :]):
             primary = self.nodes[number % self.primaries].ask("CLUSTER", "MYID")

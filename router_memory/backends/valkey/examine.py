@@ -37,7 +37,7 @@ _ROUNDS = 20
 _SLOW_PING_SECONDS = 0.01
 _MEMORY_WARNING = 0.8
 _ENOUGH_TO_MEASURE = 1_000
-_VECTOR_COPIES = 2  # one in the hash, one in the FLAT index
+_VECTOR_COPIES = 2.0  # one in the hash, one in the FLAT index
 _TEXT_BYTES = 5_100
 """Of a memory of 200 characters beside its vector: hash, tags, statistics, order; measured by ``bench.valkey``."""
 

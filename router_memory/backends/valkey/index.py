@@ -106,6 +106,8 @@ class MainIndex:
     async def _verify(self, operation: str, key: str | None) -> None:
         where = schema_key(self.prefix) if key is None else key
         info = await self._info(operation, where)  # first, for a server without Search is to stay as it is
+        if info is not None:
+            self.compare(operation, info)  # before anything is written beside somebody else's index
         layout = await self._claim(operation)
         if info is None and self._wanted is not None:
             info = await self._create(operation, layout, where)
@@ -227,27 +229,37 @@ class MainIndex:
 
     def compare(self, operation: str, info: IndexInfo, layout: Layout | None = None) -> None:
         """Raises `IndexMismatch` unless the index is as configured for data of that layout, if it is known."""
+        theirs = [prefix.removesuffix("{") for prefix in info.prefixes]
+        if theirs != [self.prefix]:
+            raise self._mismatch(
+                operation,
+                f"the index {self.name} belongs to the collection {', '.join(theirs)}, not to {self.prefix}",
+                (self.prefix, ", ".join(theirs)),
+                f"configure collection_prefix: {theirs[0]!r} if those memories are meant, or give this collection an "
+                "index_name of its own",
+            )
         wanted = {
-            "dimension": layout.dimension if layout is not None else info.dimension,
+            "dimension": str(layout.dimension if layout is not None else info.dimension),
             "metric_type": self.shape.metric,
             "index_type": self.shape.index_type.upper(),
-            "prefix": (f"{self.prefix}{{",),
         }
-        found = {
-            "dimension": info.dimension,
-            "metric_type": info.metric,
-            "index_type": info.algorithm,
-            "prefix": info.prefixes,
-        }
+        found = {"dimension": str(info.dimension), "metric_type": info.metric, "index_type": info.algorithm}
         different = [name for name, value in wanted.items() if found[name] != value]
         if different:
-            says = ", ".join(f"{name} {found[name]} instead of {wanted[name]}" for name in different)
-            hint = (
-                "configure what it has, or another index_name; to index the memories anew as configured, drop it, "
-                f"which keeps them: valkey-cli -n {self._connection.database} FT.DROPINDEX {self.name}"
+            raise self._mismatch(
+                operation,
+                f"the index {self.name} has "
+                + ", ".join(f"{name} {found[name]} instead of {wanted[name]}" for name in different),
+                (", ".join(wanted[name] for name in different), ", ".join(found[name] for name in different)),
+                "configure what it has, or another index_name; to index the memories anew as configured, stop every "
+                f"process that uses it and drop it, which keeps the memories: {self._drop_command}",
             )
-            expected, actual = (str([values[name] for name in different]) for values in (wanted, found))
-            raise self._mismatch(operation, f"the index {self.name} has {says}", (expected, actual), hint)
+
+    @property
+    def _drop_command(self) -> str:
+        """What an operator types; the login and TLS options of the server come on top."""
+        host, port = self._connection.addresses[0]
+        return f"valkey-cli -h {host} -p {port} -n {self._connection.database} FT.DROPINDEX {self.name}"
 
     def _mismatch(self, operation: str, says: str, values: tuple[str, str], hint: str) -> IndexMismatch:
         return IndexMismatch(

@@ -100,7 +100,8 @@ class Found:
         filling: Whether an index that was searched said that it is not whole.
         dense, lexical: Cosine by id, not clipped; NaN without a query vector.
         rows: The hashes by id.
-        full: Whether the dense search gave as many hits as it was asked for.
+        hits: How many the dense search gave.
+        full: Whether those are as many as it was asked for.
     """
 
     epoch_before: bytes | None = None
@@ -113,6 +114,7 @@ class Found:
     dense: dict[bytes, float] = field(default_factory=dict)
     lexical: dict[bytes, float] = field(default_factory=dict)
     rows: dict[bytes, Hash] = field(default_factory=dict)
+    hits: int = 0
     full: bool = False
 
     @property
@@ -156,7 +158,7 @@ class Found:
             hits: Mapping[bytes, Hash] = reply[1] if len(reply) > 1 else {}
             self._hits(plan, hits, self.dense if kind == DENSE else self.lexical, scale)
             if kind == DENSE:
-                self.full = len(hits) >= plan.count
+                self.hits, self.full = len(hits), len(hits) >= plan.count
 
     def _hits(self, plan: Plan, hits: Mapping[bytes, Hash], cosines: dict[bytes, float], scale: float) -> None:
         own = f"{plan.keys.base}:".encode()
@@ -187,7 +189,7 @@ def commands(plan: Plan, index: str, shape: Shape) -> Iterator[tuple[str, Comman
     """What to send, in this order on one connection, and what each command asks for.
 
     The searches stand between questions whether what is searched holds all of the user's vectors: an index that is
-    whole before them, and on a cluster, where slots may move, after them as well, was so during them.
+    whole before and after them was so during them.
 
     Args:
         plan: What is to be done.
@@ -207,7 +209,9 @@ def commands(plan: Plan, index: str, shape: Shape) -> Iterator[tuple[str, Comman
     elif plan.asks:
         yield COUNT, counting
     yield from _searches(plan, index, shape, where, options)
-    if plan.local and plan.asks and plan.graph is None:
+    if plan.local and plan.graph is not None:
+        yield PROMOTED, ("FT.INFO", plan.graph)
+    elif plan.asks:
         yield COUNT, counting
     yield EPOCH, ("HGET", meta, "epoch")
 

@@ -75,7 +75,7 @@ class Searcher:
             plan, found = await self._searched(query, keys, deadline)
             if not found.exists:
                 return CandidateSet("", ())
-            if not _is_missing_all(plan, found) or monotonic() > patience:
+            if not self._is_missing_all(plan, found) or monotonic() > patience:
                 return self._candidates(plan, found)
             await asyncio.sleep(_FILL_SECONDS)  # an index that was made this moment is full the next
 
@@ -136,6 +136,12 @@ class Searcher:
             self._short[plan.keys.user] = found.epoch_after
         return False
 
+    def _is_missing_all(self, plan: Plan, found: Found) -> bool:
+        """Whether an index that is not whole, and may yet become so, gave nothing of what a user has."""
+        if not plan.asks or found.documents == 0 or found.whole or found.dense or found.lexical:
+            return False
+        return found.filling or not self._index.ready or not any(found.counted)
+
     def _check_layout(self, found: Found) -> None:
         """Looks at the index anew when the user's data are not what they are taken for.
 
@@ -187,6 +193,9 @@ class Searcher:
                     found.filling = found.filling or not own.ready
                 else:
                     found.take(plan, kind, reply, scale)
+        if self._index.shape.index_type == "flat" and plan.graph is None and not plan.filtered:
+            wanted = 0 if plan.query.vector is None else min(plan.count, found.vectors)
+            found.filling = found.filling or found.hits < wanted  # a key that moves is counted longer than it is found
         await self._complete(plan, found)
         return found
 
@@ -233,7 +242,7 @@ class Searcher:
                 Candidate(record=record, document=document, cosine=cosine, parts=parts)
                 for (record, document, parts), cosine in zip(memories, chosen.values(), strict=True)
             )
-        if _is_missing_all(plan, found):
+        if self._is_missing_all(plan, found):
             raise BackendUnavailable(
                 f"{self._connection.location}: the index {self._index.name} is being built, "
                 f"{self._index.progress:.0%} done",
@@ -245,11 +254,6 @@ class Searcher:
         epoch = (found.epoch_after or b"").decode() if sure else new_epoch()
         exact = plan.graph is None and shape.index_type == "flat"
         return CandidateSet(epoch, candidates, exact=exact, partial=not found.whole)
-
-
-def _is_missing_all(plan: Plan, found: Found) -> bool:
-    """Whether an index that is not whole gave nothing of what a user has who has something."""
-    return plan.asks and found.documents > 0 and not found.whole and not found.dense and not found.lexical
 
 
 def _has_enough(plan: Plan, found: Found) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -175,5 +176,7 @@ async def test_the_server_is_never_given_more_than_it_takes() -> None:
 
     odd.pipeline = pipeline  # type: ignore[method-assign]
     store = await _opened(odd)
-    await store.candidates(query(ALICE))
+    with suppress(BackendUnavailable):
+        await store.candidates(query(ALICE))
+    assert seen
     assert all(int(command[command.index("TIMEOUT") + 1]) <= 60_000 for command in seen)

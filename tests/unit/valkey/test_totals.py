@@ -13,7 +13,7 @@ from router_memory.errors import BackendRejected
 from router_memory.types import CheckStatus, Scope
 from tests.contract.samples import memories, query
 from tests.faults.stores import opened
-from tests.servers.find import find
+from tests.servers.find import NO_SEARCH, find
 
 if TYPE_CHECKING:
     from tests.servers.fixtures import OwnCluster
@@ -26,7 +26,7 @@ async def test_a_cluster_without_the_coordinator_is_counted(own_cluster: OwnClus
     """Each node is asked by itself; one that nobody has searched yet has no index, and that is no fault."""
     module = find().module
     if module is None:
-        pytest.skip("no Search module")
+        pytest.skip(NO_SEARCH)
     cluster = own_cluster(config={"loadmodule": str(module)})
     async with opened(cluster.addresses, cluster=True) as target:
         scopes = [Scope(f"user-{number}") for number in range(USERS)]

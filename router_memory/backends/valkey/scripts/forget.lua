@@ -7,7 +7,9 @@
 
 local function read(memory)
   local stays, text = halves(memory)
-  return cjson.decode(stays)[6], cjson.decode(text)
+  local _, length, stems, vectors = unpack(cjson.decode(text), 1, 4)
+  next(stems)
+  return '' .. cjson.decode(stays)[6], {'', length + 0, stems, vectors + 0}
 end
 
 local function parts_there(base, id)
