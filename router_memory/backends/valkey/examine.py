@@ -31,6 +31,7 @@ __all__ = ["Examination"]
 OK, WARN, FAIL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
 
 _OPERATION = "examine"
+_SUSPENSION = "search.max-worker-suspension-secs"
 _OLDEST_SERVER = (9, 0, 1)
 _OLDEST_MODULE = (1, 2, 0)
 _ROUNDS = 20
@@ -96,7 +97,13 @@ class Examination:
         found = [Finding(REACHABLE, OK, f"{self.connection.location} answers", data={"first_seconds": seconds})]
         found.append(self._encryption())
         facts = await self._facts(found)
-        checks = {"module": self._module, "data": self._data, "index": self._index, "rights": self._rights}
+        checks = {
+            "module": self._module,
+            "saving": self._saving,
+            "data": self._data,
+            "index": self._index,
+            "rights": self._rights,
+        }
         found += [await self._safely(name, check) for name, check in checks.items()]
         held = await self._held(found)
         if planned is not None:
@@ -154,6 +161,22 @@ class Examination:
         if parts < _OLDEST_MODULE:
             return Finding("module", WARN, f"Search {text}", "update it: Search 1.2 or newer is what is tested")
         return Finding("module", OK, f"Search {text}", data={"version": text})
+
+    async def _saving(self) -> Finding:
+        """Whether a script may write while a child process saves (valkey-search issue 1260)."""
+        try:
+            replies = await self.connection.command(_OPERATION, "CONFIG", "GET", _SUSPENSION, everywhere=True)
+        except BackendRejected:
+            return Finding("saving", OK, f"{_SUSPENSION} may not be read by this user; it should be 0")
+        values = {_text(value) for reply in replies.values() for value in _pairs(reply).values()}
+        if values <= {"0"}:
+            return Finding("saving", OK, "writes go on while the server saves")
+        return Finding(
+            "saving",
+            WARN,
+            f"{_SUSPENSION} is {', '.join(sorted(values))}: a write while the server saves may stop it for good",
+            f"CONFIG SET {_SUSPENSION} 0, and the same in its configuration",
+        )
 
     async def _data(self) -> Finding:
         key = schema_key(self.index.prefix)
