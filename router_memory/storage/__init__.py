@@ -5,6 +5,7 @@ from __future__ import annotations
 from router_memory.storage.checks import (
     check_change,
     check_ids,
+    check_layout,
     check_limit,
     check_moment,
     check_query,
@@ -18,6 +19,7 @@ __all__ = [
     "Position",
     "check_change",
     "check_ids",
+    "check_layout",
     "check_limit",
     "check_moment",
     "check_query",

@@ -18,6 +18,7 @@ __all__ = [
     "check_change",
     "check_ids",
     "check_integer",
+    "check_layout",
     "check_limit",
     "check_moment",
     "check_plain_text",
@@ -68,6 +69,15 @@ def check_limit(value: object, field: str = "limit") -> None:
     """Raises `InvalidRequest` unless the limit is an integer ≥ 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_LIMIT:
         raise InvalidRequest(f"{field} must be an integer from 1 to {_MAX_LIMIT:,}", field=field)
+
+
+def check_layout(dimension: int | None, fingerprint: str | None) -> None:
+    """Raises `InvalidRequest` unless both are given or neither, and the dimension is in range."""
+    if (dimension is None) != (fingerprint is None):
+        field = "dimension" if dimension is None else "fingerprint"
+        raise InvalidRequest(f"{field} is missing: give dimension and fingerprint, or neither", field=field)
+    if dimension is not None:
+        check_limit(dimension, "dimension")
 
 
 def check_ids(ids: Sequence[str], field: str = "ids") -> None:

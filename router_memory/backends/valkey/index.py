@@ -29,6 +29,8 @@ _MOVE = (
     "memories: router-memory export --all --config OLD.yaml | router-memory import - --config NEW.yaml"
 )
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
+"""How long calls wait for another look at data that were fine before."""
 _FILL_SECONDS = 0.02
 _FILL_TRIES = 100
 """A new index is waited for this often; a large one fills on while searches say that they are partial."""
@@ -52,6 +54,8 @@ class MainIndex:
         self._wanted = layout
         self._layout = layout
         self._verifying: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._doubted = False
         self._verified = False
         self._ready = False
         self._progress = 0.0
@@ -76,6 +80,30 @@ class MainIndex:
         """Makes the next call see to the index first: it turned out not to be there."""
         self._verified = False
 
+    def look_again(self) -> None:
+        """Has the next call begin another look at what the data are, for which calls wait a moment.
+
+        Unlike `missing` it costs nobody a memory when that cannot be found out, for a node of the cluster is away.
+        """
+        self._doubted = True
+
+    async def _look(self) -> None:
+        """Compares what is there with what was; says nothing of whether it is full, for a write is just under way."""
+        try:
+            info = await self._info("verify", schema_key(self.prefix))
+            layout = await self._claim("verify")
+            if info is None:
+                self._verified = False  # the next call creates it
+            else:
+                self.compare("verify", info, layout)
+                self._layout = layout
+        except BackendUnavailable as error:
+            _log.info("not looked at again: %s", error)
+        except BackendError:
+            self._verified = False  # the next call says it
+        finally:
+            self._looking = None
+
     async def ensure(self, operation: str, key: str | None = None, *, within: float | None = None) -> None:
         """Makes sure that the index is there and fits; costs nothing once it was seen to.
 
@@ -92,6 +120,11 @@ class MainIndex:
             BackendRejected: The server has no Search module, or forbids.
             BackendUnavailable: The server cannot be reached.
         """
+        if self._doubted and self._verified and self._looking is None:
+            self._doubted = False
+            self._looking = asyncio.create_task(self._look(), name="router-memory-look")
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=_LOOK_SECONDS)
         if self._verified:
             return
         if self._verifying is None or self._verifying.done():
@@ -154,7 +187,7 @@ class MainIndex:
 
     async def close(self) -> None:
         """Stops looking at the server."""
-        for task in (self._watcher, self._verifying):
+        for task in (self._watcher, self._verifying, self._looking):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])

@@ -19,6 +19,7 @@ from router_memory.errors import BackendUnavailable, InvalidRequest
 from router_memory.storage import (
     check_change,
     check_ids,
+    check_layout,
     check_limit,
     check_moment,
     check_query,
@@ -315,10 +316,5 @@ def _layout(dimension: int | None, fingerprint: str | None) -> Layout | None:
     Raises:
         InvalidRequest: Only one of them is given, or the dimension is out of range.
     """
-    if dimension is None and fingerprint is None:
-        return None
-    if dimension is None or fingerprint is None:
-        field = "dimension" if dimension is None else "fingerprint"
-        raise InvalidRequest(f"{field} is missing: give dimension and fingerprint, or neither", field=field)
-    check_limit(dimension, "dimension")
-    return Layout(dimension, fingerprint)
+    check_layout(dimension, fingerprint)
+    return None if dimension is None or fingerprint is None else Layout(dimension, fingerprint)

@@ -103,7 +103,7 @@ class Writer:
             stored.update(write.record.id for write, one in zip(step, new, strict=True) if one)
             self._promotions.grown(keys, vectors)
             if first:  # a user is new, or everything was flushed and is another embedder's by now
-                self._index.missing()
+                self._index.look_again()
         return stored
 
     def _token(self) -> str:
