@@ -6,21 +6,26 @@ other a test double that the contract suite holds to the same behaviour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from router_memory.types import (
+    CacheServerStats,
     CandidateQuery,
     CandidateSet,
     Finding,
     LexicalStatistics,
+    Looked,
     MemoryChange,
     MemoryRecord,
     MemoryType,
     MemoryWrite,
     Page,
+    Retrieved,
     Scope,
+    SearchQuery,
     StoreStats,
     WriteStatus,
 )
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder", "MemoryStore"]
+__all__ = ["Embedder", "HotCache", "MemoryStore", "Retriever"]
 
 
 class Embedder(Protocol):
@@ -91,8 +96,12 @@ class Embedder(Protocol):
         """
         ...
 
-    def backlog_seconds(self) -> float:
-        """How long a query that came now would wait before its batch starts, estimated, ≥ 0."""
+    def backlog_seconds(self, text: str = "") -> float:
+        """How long a query that came now would wait before its batch starts, estimated, ≥ 0.
+
+        Args:
+            text: The query, for embedders that remember some; empty for any.
+        """
         ...
 
 
@@ -109,6 +118,11 @@ class MemoryStore(Protocol):
         """Name of the backend as in the configuration."""
         ...
 
+    @property
+    def epoch_is_inline(self) -> bool:
+        """Whether `epoch` takes microseconds and waits for nothing, so that nothing need be done meanwhile."""
+        ...
+
     async def open(self) -> None:
         """Opens or creates the store.
 
@@ -121,6 +135,10 @@ class MemoryStore(Protocol):
 
     async def close(self) -> None:
         """Releases everything. Idempotent."""
+        ...
+
+    async def epoch(self, scope: Scope) -> str:
+        """The user's epoch alone, as `statistics` gives it: the primary's, never a replica's. Empty without data."""
         ...
 
     async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
@@ -239,4 +257,90 @@ class MemoryStore(Protocol):
         Raises:
             InvalidRequest: `planned` is no positive number.
         """
+        ...
+
+
+class Retriever(Protocol):
+    """Looks up the candidates of a question."""
+
+    async def retrieve(self, query: SearchQuery, *, until: float = math.inf) -> Retrieved:
+        """The candidates with all that ranking needs, of a state of the data that is not older than the call.
+
+        Args:
+            query: What was asked.
+            until: When the result is of no use any more, on the clock of `time.perf_counter`.
+
+        Raises:
+            EmbeddingError, BackendError: As the embedder and the store do.
+            Overloaded: The embedder could not start before `until`.
+            TimeoutError: `until` passed between two stages.
+        """
+        ...
+
+
+class HotCache(Protocol):
+    """A server that keeps values for every process, and may lose any of them at any time.
+
+    Values are bytes; what they mean and whether they are still true is the caller's matter. What belongs to a user
+    lives in one place, so that it can be taken away in one step. Every call gives up after `within` seconds, > 0, and
+    raises `BackendError`s; callers turn them into a miss.
+    """
+
+    @property
+    def location(self) -> str:
+        """What errors and operators call it: ``host:port/database``."""
+        ...
+
+    async def open(self) -> None:
+        """Makes the clients. A server that is away is no error: nothing is sent before the first call."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what is under way and releases everything. Idempotent."""
+        ...
+
+    async def get(self, user: str, field: bytes, *, vector: bytes | None = None, within: float) -> Looked:
+        """The value of a user's field, and the lease that a later `put` of this user needs. One round trip.
+
+        Args:
+            user: Digest of the user id.
+            field: Digest of the question, 32 bytes.
+            vector: A key whose value is wanted at the same time, see `get_vector`.
+        """
+        ...
+
+    async def put(
+        self, user: str, field: bytes, value: bytes, *, epoch: str, lease: bytes, ttl: float, within: float
+    ) -> bool:
+        """Keeps a value for `ttl` seconds at least, unless the user was purged since `lease` was given.
+
+        Values of another epoch of this user are dropped in the same step, and all of them where they are too many.
+
+        Returns:
+            Whether it was kept.
+        """
+        ...
+
+    async def purge(self, user: str, *, within: float) -> None:
+        """Takes away all values of a user in one step, and those of every `put` whose lease is from before."""
+        ...
+
+    async def get_vector(self, key: bytes, *, within: float) -> bytes | None:
+        """The value of a key of 32 bytes that belongs to no user; ``None`` when there is none."""
+        ...
+
+    async def put_vector(self, key: bytes, value: bytes, *, ttl: float, within: float) -> None:
+        """Keeps such a value for `ttl` seconds."""
+        ...
+
+    async def clear(self) -> int:
+        """Takes away everything under the cache's prefix, in small steps. Returns how many keys there were."""
+        ...
+
+    async def stats(self) -> CacheServerStats:
+        """What the server holds and how it is set up, for operators; walks over its keys."""
+        ...
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Checks of what an operator should know; see `MemoryStore.examine`. Raises nothing for what it finds."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from datetime import datetime
@@ -18,6 +18,8 @@ from router_memory.memory import MemoryPlugin
 from router_memory.pipeline.transfer import BATCH
 from router_memory.plugin.writes import Receipt
 from router_memory.types import (
+    CacheServerStats,
+    CacheStats,
     Hit,
     MemoryRecord,
     MemoryType,
@@ -247,6 +249,18 @@ class SyncMemory:
         """See `MemoryPlugin.stats`."""
         return self._run("stats", self._memory.stats())
 
+    def cache_stats(self) -> CacheStats:
+        """See `MemoryPlugin.cache_stats`."""
+        return self._run("cache_stats", _called(self._memory.cache_stats))
+
+    def cache_server_stats(self) -> CacheServerStats | None:
+        """See `MemoryPlugin.cache_server_stats`."""
+        return self._run("cache_server_stats", self._memory.cache_server_stats())
+
+    def clear_cache(self, scope: Scope | None = None) -> int:
+        """See `MemoryPlugin.clear_cache`."""
+        return self._run("clear_cache", self._memory.clear_cache(scope))
+
     @property
     def counters(self) -> Mapping[str, int]:
         """See `MemoryPlugin.counters`."""
@@ -294,6 +308,11 @@ class SyncMemory:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.stop()
+
+
+async def _called(function: Callable[[], _T]) -> _T:
+    """What a function gives that is to be called on the loop, where nothing changes meanwhile what it reads."""
+    return function()
 
 
 async def _begin(memory: MemoryPlugin, scope: Scope | None) -> AsyncGenerator[MemoryRecord, None]:

@@ -8,13 +8,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.stages.conftest import DECISION, User
 from bench.stages.measure import Stages
 from router_memory.pipeline.inject import inject, render
-from router_memory.ranking import Evidence, Question, Ranked, calibration_for, cut, read
-from router_memory.types import Candidate, CandidateQuery, CutoffRule, Hit, LexicalStatistics, RankingMode
+from router_memory.ranking import Evidence, Question, Ranked, calibration_for, cut, read, retrieval_of
+from router_memory.types import CandidateQuery, CandidateSet, CutoffRule, Hit, LexicalStatistics, RankingMode
 
 CANDIDATES = 100
 INJECTED = 10
 
-Found = tuple[Question, frozenset[str], tuple[Candidate, ...], LexicalStatistics]
+Found = tuple[Question, frozenset[str], LexicalStatistics, CandidateSet]
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +27,13 @@ def found(stages: Stages, user: User) -> list[Found]:
         names = question.names(statistics)
         vector = await stages.embedder.embed_query(question.without(names))
         wanted = CandidateQuery(scope=user.scope, vector=vector, dense_limit=CANDIDATES)
-        candidates = (await user.parts.store.candidates(wanted)).candidates
-        return question, names, candidates, statistics
+        return question, names, statistics, await user.parts.store.candidates(wanted)
 
     async def all_of_them() -> list[Found]:
         return [await search(index) for index in range(len(stages.texts))]
 
     found = stages.run(all_of_them())
-    assert all(len(candidates) == CANDIDATES for _, _, candidates, _ in found)
+    assert all(len(one.candidates) == CANDIDATES for *_, one in found)
     return found
 
 
@@ -43,8 +42,7 @@ def test_rerank_100(benchmark: BenchmarkFixture, stages: Stages, found: list[Fou
     calibration = calibration_for(stages.embedder.fingerprint)
 
     def rerank(index: int) -> None:
-        question, names, candidates, statistics = found[index]
-        ranked = Ranked(Evidence(question, names, candidates, statistics), RankingMode.RERANK, calibration)
+        ranked = Ranked(Evidence(retrieval_of(*found[index])), RankingMode.RERANK, calibration)
         hits = [ranked[place] for place in range(INJECTED)]
         cut([hit.similarity for hit in hits], 0.60, CutoffRule.RELATIVE, RankingMode.RERANK)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from router_memory import __version__
-from router_memory.cli import check, demo, doctor, memories, operations, transfer
+from router_memory.cli import cache, check, demo, doctor, memories, operations, transfer
 
 __all__ = ["Session", "app"]
 
@@ -30,12 +30,13 @@ class Session:
 app = typer.Typer(
     name="router-memory",
     help="Memory for LLM routers and gateways: try it, look into it, correct it.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 store unavailable, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 store or cache away, 130 interrupted.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 _config = typer.Typer(name="config", help="Looks at configuration files.", invoke_without_command=True)
+_cache = typer.Typer(name="cache", help="Looks into the hot cache, and empties it.", invoke_without_command=True)
 
 app.command("demo")(demo.demo)
 app.add_typer(_config)
@@ -47,6 +48,9 @@ app.command("list")(memories.list_)
 app.command("update")(memories.update)
 app.command("forget")(operations.forget)
 app.command("stats")(operations.stats)
+app.add_typer(_cache)
+_cache.command("stats")(cache.stats)
+_cache.command("clear")(cache.clear)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("doctor")(doctor.doctor)
@@ -82,6 +86,11 @@ def _root(
 
 @_config.callback()
 def _config_root(context: typer.Context) -> None:
+    _help_without_command(context)
+
+
+@_cache.callback()
+def _cache_root(context: typer.Context) -> None:
     _help_without_command(context)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router_memory.config import Config
-    from router_memory.config.servers import ValkeySection
+    from router_memory.config.servers import RedisCacheSection, ValkeySection
 
 __all__ = ["check"]
 
@@ -56,6 +56,7 @@ def _store(config: Config) -> list[tuple[str, Any]]:
     if config.backend == "valkey":
         rows += _server(memory.valkey)
     rows += [
+        ("cache", _cache(memory.redis_cache)),
         ("embedding_model", memory.embedding_model),
         ("deadline_ms", memory.deadline_ms),
         ("user_header", config.identity.user_header),
@@ -75,6 +76,14 @@ def _server(valkey: ValkeySection) -> list[tuple[str, Any]]:
         ("prefix", valkey.collection_prefix),
         ("index", f"{valkey.index_name} ({valkey.index_type})"),
     ]
+
+
+def _cache(cache: RedisCacheSection) -> str:
+    if not cache.enabled:
+        return "off"
+    levels = [f"level 1 of {cache.local_mb:,} MiB"] if cache.local_mb else []
+    levels += [f"level 2 on {cache.address}/{cache.db}"] if cache.server else []
+    return f"{cache.coherence}, {' and '.join(levels)}"
 
 
 def _view(config: Config) -> RenderableType:

@@ -1,4 +1,4 @@
-"""`doctor`: whether configuration, model and store are well, and what to do where they are not."""
+"""`doctor`: whether configuration, model, store and cache are well, and what to do where they are not."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def doctor(
     config: opt.Config = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Examines configuration, model and store, and says what to do where something is wrong.
+    """Examines configuration, model, store and hot cache, and says what to do where something is wrong.
 
     Nothing is created or changed, and it works where the store or the model does not. Exits with 0 when nothing
-    failed, 1 when something did, 3 when the store cannot be reached.
+    failed, 1 when something did, 3 when the store cannot be reached. A cache that does not answer is no failure.
     """
     from router_memory.wiring import assemble
 

@@ -10,14 +10,14 @@ import typer
 from router_memory.cli import options as opt
 from router_memory.cli import views
 from router_memory.cli.output import console, emit_json, one_line
-from router_memory.cli.session import with_memory
+from router_memory.cli.session import clear_cached, with_memory
 from router_memory.errors import InvalidRequest, RouterMemoryError
 from router_memory.plugin.describe import describe
 from router_memory.types import MemoryType, Scope
 
 if TYPE_CHECKING:
     from router_memory.memory import MemoryPlugin
-    from router_memory.types import Recollection
+    from router_memory.types import MemoryRecord, Recollection
 
 __all__ = ["add", "get", "list_", "search", "update"]
 
@@ -60,7 +60,9 @@ def search(
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", metavar="", help="Show scores, the cut-off, what stayed below it and the time taken."
+            "--explain",
+            metavar="",
+            help="Show scores, the cut-off, what stayed below it, the time taken, and whether the cache answered.",
         ),
     ] = False,
     config: opt.Config = None,
@@ -141,9 +143,13 @@ def update(
     """Changes a memory. A new text is embedded anew; id, owner and creation time stay."""
     scope = Scope(user, project)
     text = None if content is None else _content(content)
-    record = with_memory(
-        config, lambda memory: memory.update(scope, id, content=text, type=type, importance=importance)
-    )
+
+    async def work(memory: MemoryPlugin) -> MemoryRecord | None:
+        changed = await memory.update(scope, id, content=text, type=type, importance=importance)
+        await clear_cached(memory, scope)
+        return changed
+
+    record = with_memory(config, work)
     if record is None:
         raise _missing(id)
     if as_json:

@@ -12,7 +12,7 @@ import typer
 from router_memory.cli import options as opt
 from router_memory.cli import views
 from router_memory.cli.output import console, emit_json, one_line
-from router_memory.cli.session import with_memory
+from router_memory.cli.session import clear_cached, with_memory
 from router_memory.errors import InvalidRequest, RouterMemoryError
 from router_memory.plugin.describe import describe
 from router_memory.types import MemoryType, Scope
@@ -99,7 +99,9 @@ def parse_age(text: str, *, now: datetime) -> datetime:
 def _forget_some(config: Path | None, scope: Scope, ids: Sequence[str], *, as_json: bool) -> None:
     async def work(memory: MemoryPlugin) -> tuple[int, list[str]]:
         missing = [id for id in ids if await memory.get(scope, id) is None]  # noqa: A001 - the field's own name
-        return await memory.forget(scope, *ids), missing
+        count = await memory.forget(scope, *ids)
+        await clear_cached(memory, scope)
+        return count, missing
 
     count, missing = with_memory(config, work)
     _report(count, as_json=as_json, missing=missing)
@@ -118,7 +120,9 @@ def _forget_all(
     async def work(memory: MemoryPlugin) -> int:
         if not yes:
             _ask(await memory.count(scope, types=types), scope, types, before)
-        return await memory.forget_scope(scope, types=types, older_than=before)
+        count = await memory.forget_scope(scope, types=types, older_than=before)
+        await clear_cached(memory, scope)
+        return count
 
     _report(with_memory(config, work), as_json=as_json)
 

@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["OutputClosed", "console", "emit_json", "one_line", "printable", "safe"]
+__all__ = ["OutputClosed", "console", "emit_json", "note", "one_line", "printable", "safe"]
 
 # Controls and escapes (C0, DEL, C1), lone surrogates, and the format characters that reorder or hide text.
 # Joiners (U+200C, U+200D) stay: emoji and several scripts need them.
@@ -34,6 +34,11 @@ class _Terminal(Console):
 def console(stream: IO[str] | None = None) -> Console:
     """A console on `stream`, standard output without one, that takes text as text."""
     return _Terminal(file=stream or sys.stdout, markup=False, emoji=False, highlight=False)
+
+
+def note(text: str) -> None:
+    """Tells a person something on standard error, on one line."""
+    console(sys.stderr).print(Text(f"router-memory: {one_line(text)}"), soft_wrap=True)
 
 
 def printable(text: str) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from router_memory.cli.output import note
+from router_memory.errors import BackendError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from router_memory.memory import MemoryPlugin
+    from router_memory.types import Scope
 
-__all__ = ["with_memory"]
+__all__ = ["clear_cached", "with_memory"]
 
 _T = TypeVar("_T")
 
@@ -25,3 +29,17 @@ def with_memory(config: Path | None, work: Callable[[MemoryPlugin], Awaitable[_T
             return await work(memory)
 
     return asyncio.run(command())
+
+
+async def clear_cached(memory: MemoryPlugin, scope: Scope) -> None:
+    """Makes up for what the cache's server was not told of in time, as a request would leave it to a later moment.
+
+    A command has no later moment, and its first connection alone may take longer than a request would wait.
+    """
+    if not memory.cache_stats().counts.get("purge.failed"):
+        return
+    try:
+        await memory.clear_cache(scope)
+    except BackendError as error:
+        harm = "what it holds of this user is not answered with any more and ends with its time to live"
+        note(f"the hot cache's server could not be told, {harm}: {error}")

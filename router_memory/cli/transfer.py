@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from router_memory.cli import options as opt
-from router_memory.cli.output import console, emit_json, one_line
+from router_memory.cli.output import console, emit_json, note, one_line
 from router_memory.cli.session import with_memory
 from router_memory.cli.streams import MAX_LINE_BYTES, STANDARD, Line, input_stream, lines, output_stream
 from router_memory.errors import InvalidRequest, RouterMemoryError
@@ -80,11 +79,11 @@ def import_(
                 with_memory(config, lambda memory: _store(memory, stream, tally, show))
         except BaseException:
             if tally.lines:
-                _note(f"stopped after {tally.summary()}; importing again is safe and stores nothing twice")
+                note(f"stopped after {tally.summary()}; importing again is safe and stores nothing twice")
             raise
     if tally.unknown:
         names = ", ".join(f"{one_line(name)} ({count:,})" for name, count in tally.unknown.items())
-        _note(f"fields that mean nothing here were ignored: {names}")
+        note(f"fields that mean nothing here were ignored: {names}")
     if as_json:
         emit_json(tally.described())
     else:
@@ -129,9 +128,9 @@ class _Imported:
         if len(self.refusals) < _MOST_LISTED:
             self.refusals.append({"line": number, "reason": reason})
         if self.refused <= _MOST_SHOWN:
-            _note(f"line {number:,}: {reason}")
+            note(f"line {number:,}: {reason}")
         elif self.refused == _MOST_SHOWN + 1:
-            _note(f"further lines that are refused are not shown; --json lists the first {_MOST_LISTED:,}")
+            note(f"further lines that are refused are not shown; --json lists the first {_MOST_LISTED:,}")
 
     def ignore(self, names: Sequence[str]) -> None:
         self.unknown.update(name for name in names if name in self.unknown or len(self.unknown) < _MOST_NAMES)
@@ -190,7 +189,7 @@ async def _write(
                 _flush(stream, waiting)
                 show(f"{_memories(tally.memories)} exported")
         if scope is not None and tally.memories == before:
-            _note(f"{one_line(scope.user_id)} has no memories{'' if scope.project is None else ' in this project'}")
+            note(f"{one_line(scope.user_id)} has no memories{'' if scope.project is None else ' in this project'}")
     _flush(stream, waiting)
 
 
@@ -252,10 +251,6 @@ def _progress(*, wanted: bool = True) -> Iterator[Callable[[str], None]]:
         return
     with console(sys.stderr).status("opening") as status:
         yield status.update
-
-
-def _note(text: str) -> None:
-    console(sys.stderr).print(Text(f"router-memory: {one_line(text)}"), soft_wrap=True)
 
 
 def _memories(count: int) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router_memory.cli.output import one_line, printable, safe
+from router_memory.types.cache import CacheLevel
 from router_memory.types.finding import size_text
 
 if TYPE_CHECKING:
@@ -18,9 +19,15 @@ if TYPE_CHECKING:
 
     from router_memory.types import Hit, MemoryRecord, Page, Recollection, StoreStats
 
-__all__ = ["details", "explained", "found", "memory", "page", "stats"]
+__all__ = ["details", "explained", "found", "grid", "memory", "page", "stats"]
 
 _INDENT = (0, 0, 0, 4)
+_ANSWERED = {
+    CacheLevel.MISS: "miss: the store was searched",
+    CacheLevel.LOCAL: "level 1, in this process, answered",
+    CacheLevel.SHARED: "level 2, on the server, answered",
+    CacheLevel.JOINED: "an equal search under way at the same moment answered",
+}
 
 
 def memory(record: MemoryRecord, *, lead: str = "") -> RenderableType:
@@ -33,7 +40,7 @@ def memory(record: MemoryRecord, *, lead: str = "") -> RenderableType:
 
 def details(record: MemoryRecord) -> RenderableType:
     """Everything known about a memory."""
-    table = _grid(
+    table = grid(
         {
             "id": record.id,
             "user": record.scope.user_id,
@@ -76,11 +83,13 @@ def explained(recollection: Recollection) -> RenderableType:
         "why": cut.why,
         "time": ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in recollection.seconds.items()),
     }
+    if recollection.cache is not CacheLevel.OFF:
+        facts["cache"] = _ANSWERED[recollection.cache]
     if not recollection.exact:
         facts["search"] = "approximate"
     if recollection.partial:
         facts["partial"] = "the store could not look at everything in time"
-    parts: list[RenderableType] = [_grid(facts)]
+    parts: list[RenderableType] = [grid(facts)]
     for title, hits in (("returned", recollection.hits), ("next best, not returned", recollection.below)):
         if hits:
             parts += [Text(f"\n{title}", style="bold"), *map(_scored, hits)]
@@ -103,7 +112,7 @@ def stats(held: StoreStats, own: int | None = None) -> RenderableType:
         "embedder": held.fingerprint,
         "dimension": f"{held.dimension:,}",
     }
-    return _grid(facts | {key.replace("_", " "): str(value) for key, value in held.details.items()})
+    return grid(facts | {key.replace("_", " "): str(value) for key, value in held.details.items()})
 
 
 def _scored(hit: Hit) -> RenderableType:
@@ -114,7 +123,8 @@ def _scored(hit: Hit) -> RenderableType:
     return Group(memory(hit.record, lead=f"{hit.similarity:.3f}"), Padding(numbers, _INDENT))
 
 
-def _grid(facts: Mapping[str, str]) -> Table:
+def grid(facts: Mapping[str, str]) -> Table:
+    """Facts by name, one below the other."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")

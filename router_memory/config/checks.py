@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router_memory.config.cache_checks import cache_warnings, check_cache
 from router_memory.config.model import MemorySection
 from router_memory.config.nearest import nearest
 from router_memory.config.not_yet import not_yet_warnings
 from router_memory.config.own import MEMORY_PATH
 from router_memory.config.plugin_model import PluginSection
 from router_memory.config.problems import Problems
-from router_memory.config.servers import ValkeySection, host_and_port
+from router_memory.config.server_checks import check_user, tls_warnings
+from router_memory.config.servers import ValkeySection
 from router_memory.types import DecisionPolicy, RankingMode
 
 if TYPE_CHECKING:
@@ -20,14 +22,13 @@ __all__ = ["BACKENDS", "check_sections", "collect_warnings"]
 
 BACKENDS = ("embedded", "valkey")
 _EMBEDDED = BACKENDS[0]
-_TLS_KEYS = ("tls_ca_path", "tls_insecure_skip_verify", "client_cert_path", "client_key_path")
-_LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost"}
 
 
 def check_sections(memory: MemorySection, problems: Problems) -> None:
     """Adds what is wrong between sections to `problems`."""
-    _check_databases(memory, problems)
-    _check_user(memory, problems)
+    check_cache(memory, problems)
+    if memory.backend == "valkey":
+        check_user(memory.valkey, f"{MEMORY_PATH}.valkey", problems)
     _check_backend(memory.backend or _EMBEDDED, problems)
 
 
@@ -38,35 +39,6 @@ def _check_backend(backend: str, problems: Problems) -> None:
     meant = f"did you mean {match!r}? " if match else ""
     existing = "the backends that exist: " + ", ".join(BACKENDS)
     problems.add(f"{MEMORY_PATH}.backend", f"unknown backend {backend!r}", meant + existing)
-
-
-def _check_databases(memory: MemorySection, problems: Problems) -> None:
-    """The cache may be flushed at any time, so it must not share a database with the store."""
-    cache = memory.redis_cache
-    if memory.backend != "valkey" or not cache.enabled or cache.db != memory.valkey.database:
-        return
-    if _normal(host_and_port(cache.address)) in map(_normal, memory.valkey.servers):
-        problems.add(
-            f"{MEMORY_PATH}.redis_cache.db",
-            f"database {cache.db} of this server is the store's own",
-            f"give the cache another one, such as db: {cache.db + 1}",
-        )
-
-
-def _check_user(memory: MemorySection, problems: Problems) -> None:
-    """The client has no login by name alone."""
-    valkey = memory.valkey
-    if memory.backend != "valkey" or not valkey.username or valkey.password_file:
-        return
-    if not valkey.password.get_secret_value():
-        problems.add(f"{MEMORY_PATH}.valkey.username", "a user name needs a password", "set password or password_file")
-
-
-def _normal(server: tuple[str, int] | None) -> tuple[str, int] | None:
-    if server is None:
-        return None
-    host = server[0].lower()
-    return _LOOPBACK.get(host, host), server[1]
 
 
 def collect_warnings(
@@ -82,6 +54,7 @@ def collect_warnings(
     found = not_yet_warnings(memory)
     if memory.backend == "valkey":
         found += _valkey_warnings(memory.valkey)
+    found += cache_warnings(memory)
     if not any(policy.enabled for policy in policies.values()):
         found.append(f"memory is off: neither {MEMORY_PATH}.enabled nor a decision turns it on")
     if memory.hybrid_mode and not any(policy.recall.mode is not RankingMode.DENSE for policy in policies.values()):
@@ -106,11 +79,7 @@ def _valkey_warnings(valkey: ValkeySection) -> list[str]:
             for key in ("promote_at", "max_promoted")
             if key in set_there
         ]
-    if not valkey.tls_enabled:
-        found += [f"{path}.{key}: has no effect without tls_enabled: true" for key in _TLS_KEYS if getattr(valkey, key)]
-    elif valkey.tls_insecure_skip_verify:
-        found.append(f"{path}.tls_insecure_skip_verify: any server's certificate is taken; for tests only")
-    return found
+    return found + tls_warnings(valkey, path)
 
 
 def _decision_warnings(name: str, plugin: PluginSection, policy: DecisionPolicy) -> list[str]:

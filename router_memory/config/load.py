@@ -24,6 +24,8 @@ from router_memory.types import DecisionPolicy, WritePolicy
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from router_memory.config.servers import ServerSection
+
 __all__ = ["Config", "load_config"]
 
 _WITHOUT_SOURCE: Mapping[Any, object] = {"global": {"stores": {"memory": {"enabled": True}}}}
@@ -94,34 +96,38 @@ class Config:
         """
         return self._places.data_file(self.memory.embedded.path, f"{MEMORY_PATH}.embedded.path")
 
-    def password(self, server: Literal["valkey", "redis_cache"]) -> SecretStr | None:
+    def password(self, server: _Server) -> SecretStr | None:
         """The password of a server, read now when it is in a file; None when it has none.
 
         Raises:
             ConfigError: The file is missing, unreadable or empty.
         """
-        section = self.memory.valkey if server == "valkey" else self.memory.redis_cache
+        section = self._server(server)
         if section.password_file:
             return self._places.secret(section.password_file, f"{MEMORY_PATH}.{server}.password_file")
         return section.password if section.password.get_secret_value() else None
 
-    def tls_path(self, server: Literal["valkey", "redis_cache"], key: _TlsKey) -> Path | None:
+    def tls_path(self, server: _Server, key: _TlsKey) -> Path | None:
         """The absolute path of a certificate or key file; None when it is not set."""
-        section = self.memory.valkey if server == "valkey" else self.memory.redis_cache
+        section = self._server(server)
         text: str = getattr(section, key)
         return self._places.path(text, f"{MEMORY_PATH}.{server}.{key}") if text else None
 
-    def tls_pem(self, server: Literal["valkey", "redis_cache"], key: _TlsKey) -> bytes | None:
+    def tls_pem(self, server: _Server, key: _TlsKey) -> bytes | None:
         """What stands in a certificate or key file, read now; None when it is not set.
 
         Raises:
             ConfigError: The file is missing, unreadable or no PEM file.
         """
-        section = self.memory.valkey if server == "valkey" else self.memory.redis_cache
+        section = self._server(server)
         text: str = getattr(section, key)
         return self._places.pem(text, f"{MEMORY_PATH}.{server}.{key}") if text else None
 
+    def _server(self, server: _Server) -> ServerSection:
+        return self.memory.valkey if server == "valkey" else self.memory.redis_cache
 
+
+_Server = Literal["valkey", "redis_cache"]
 _TlsKey = Literal["tls_ca_path", "client_cert_path", "client_key_path"]
 _TLS_KEYS: tuple[_TlsKey, ...] = get_args(_TlsKey)
 
@@ -200,9 +206,13 @@ def _check_files(config: Config) -> None:
     if config.any_enabled and config.backend == "embedded":
         _ = config.data_path
     if config.backend == "valkey":
-        config.password("valkey")
-        if config.memory.valkey.tls_enabled:
-            for key in _TLS_KEYS:
-                config.tls_pem("valkey", key)
-    if config.memory.redis_cache.enabled:
-        config.password("redis_cache")
+        _check_server_files(config, "valkey", tls=config.memory.valkey.tls_enabled)
+    cache = config.memory.redis_cache
+    if cache.enabled and cache.server:
+        _check_server_files(config, "redis_cache", tls=cache.tls_enabled)
+
+
+def _check_server_files(config: Config, server: _Server, *, tls: bool) -> None:
+    config.password(server)
+    for key in _TLS_KEYS if tls else ():
+        config.tls_pem(server, key)

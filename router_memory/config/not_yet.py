@@ -14,8 +14,6 @@ __all__ = ["not_yet_warnings"]
 def not_yet_warnings(memory: MemorySection) -> list[str]:
     """One sentence for each key that was set and has no effect in this version."""
     found = []
-    if memory.redis_cache.enabled:
-        found.append(f"{MEMORY_PATH}.redis_cache: this version has no shared cache yet; each process caches for itself")
     if "quality_scoring" in memory.model_fields_set:
         found.append(f"{MEMORY_PATH}.quality_scoring: nothing is pruned yet; memories stay until they are deleted")
     if memory.extraction_batch_size != MemorySection.model_fields["extraction_batch_size"].default:

@@ -1,4 +1,4 @@
-"""The sections of the servers: `valkey`, the store, and `redis_cache`, the shared hot cache."""
+"""The sections of the servers: `valkey`, the store, and `redis_cache`, the hot cache, whose second level is one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from router_memory.config.section import Section, problem
 from router_memory.types.names import name_fault, prefix_fault
 
-__all__ = ["RedisCacheSection", "ValkeySection", "host_and_port"]
+__all__ = ["RedisCacheSection", "ServerSection", "ValkeySection"]
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Database = Annotated[int, Field(ge=0, le=65_535)]
@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<
 _CLIENT_NAME = re.compile(r"[!-~]+")  # what CLIENT SETNAME takes
 
 
-def host_and_port(address: str) -> tuple[str, int] | None:
+def _host_and_port(address: str) -> tuple[str, int] | None:
     """The parts of ``host:port`` or ``[IPv6]:port``; None when it is neither."""
     match = _ADDRESS.fullmatch(address)
     if match is None or not 1 <= int(match["port"]) <= 65_535:
@@ -30,7 +30,7 @@ def host_and_port(address: str) -> tuple[str, int] | None:
 
 
 def _check_address(address: str, key: str = "") -> None:
-    if host_and_port(address) is None:
+    if _host_and_port(address) is None:
         # The value is not shown: people put URLs with passwords here.
         raise problem("is not host:port", hint="such as localhost:6379, without a scheme or a password", key=key)
 
@@ -38,6 +38,11 @@ def _check_address(address: str, key: str = "") -> None:
 def _check_fault(fault: str) -> None:
     if fault:
         raise problem(fault)
+
+
+def _check_client_name(name: str) -> None:
+    if not _CLIENT_NAME.fullmatch(name):
+        raise problem("must be printable ASCII without blanks")
 
 
 class ServerSection(Section):
@@ -114,25 +119,32 @@ class ValkeySection(ServerSection):
     @field_validator("client_name")
     @classmethod
     def _client_name(cls, name: str) -> str:
-        if not _CLIENT_NAME.fullmatch(name):
-            raise problem("must be printable ASCII without blanks")
+        _check_client_name(name)
         return name
 
     @property
     def servers(self) -> tuple[tuple[str, int], ...]:
         """Host and port of each node to begin with: `addresses`, or `host` and `port` where there are none."""
-        seeds = (host_and_port(address) for address in self.addresses)
+        seeds = (_host_and_port(address) for address in self.addresses)
         return tuple(seed for seed in seeds if seed is not None) or ((self.host, self.port),)
 
 
 class RedisCacheSection(ServerSection):
-    """A Valkey or Redis server that keeps candidates for every process."""
+    """The hot cache: level 1 in the process, level 2 on a Valkey or Redis server that all processes share."""
 
     enabled: bool = False
     address: str = ""
-    ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] = 300
+    cluster: bool = False
     db: Database = 0
     key_prefix: str = "memory_cache:"
+    client_name: str = "router-memory-cache"
+    cache_timeout_ms: Annotated[int, Field(ge=1, le=10_000)] = 20
+    coherence: Literal["strict", "bounded"] = "strict"
+    epoch_max_age_ms: Annotated[int, Field(ge=1, le=60_000)] = 100
+    ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] = 300
+    embedding_ttl_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
+    local_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 64
+    local_entries: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
 
     @field_validator("address")
     @classmethod
@@ -147,8 +159,23 @@ class RedisCacheSection(ServerSection):
         _check_fault(name_fault(prefix))
         return prefix
 
+    @field_validator("client_name")
+    @classmethod
+    def _client_name(cls, name: str) -> str:
+        _check_client_name(name)
+        return name
+
     @model_validator(mode="after")
-    def _has_address(self) -> Self:
-        if self.enabled and not self.address:
-            raise problem("an enabled cache needs an address", hint="such as localhost:6379", key=".address")
+    def _has_a_level(self) -> Self:
+        if self.enabled and not self.address and not self.local_mb:
+            raise problem(
+                "nothing would be cached: there is no address, and local_mb is 0",
+                hint="set one of the two, or enabled: false",
+                key=".enabled",
+            )
         return self
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """Host and port of level 2, whether the cache is enabled or not; None when there is no level 2."""
+        return _host_and_port(self.address)

@@ -1,24 +1,22 @@
-"""The read path: statistics, embedding, candidates, ranking, filters, cut-off."""
+"""The read path: candidates, ranking, filters, cut-off."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from time import perf_counter
 
 from router_memory.pipeline.cleaning import clean
 from router_memory.pipeline.inject import OVERHEAD_TOKENS, count_tokens, line_of
 from router_memory.pipeline.messages import text_of
-from router_memory.protocols import Embedder, MemoryStore
-from router_memory.ranking import Evidence, Question, Ranked, Reflection, calibration_for, cut, rarest, read
+from router_memory.pipeline.retrieval import Laps
+from router_memory.protocols import Retriever
+from router_memory.ranking import UNFITTED, Calibration, Evidence, Ranked, Reflection, cut
 from router_memory.types import (
-    CandidateQuery,
-    CandidateSet,
     Cut,
     Dropped,
     Hit,
-    LexicalStatistics,
     MemoryType,
     Message,
     RankingMode,
@@ -26,10 +24,12 @@ from router_memory.types import (
     Recollection,
     ReflectionAlgorithm,
     ReflectionPolicy,
+    Retrieval,
     Scope,
+    SearchQuery,
 )
 
-__all__ = ["QUERY_CHARS", "Overloaded", "Recall"]
+__all__ = ["QUERY_CHARS", "Recall"]
 
 QUERY_CHARS = 800
 """Longest query searched for, in characters: about what the model reads in one go. Of a longer one its first and
@@ -52,28 +52,17 @@ BELOW_SHOWN = 5
 _NO_REFLECTION = ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP)
 
 
-class Overloaded(Exception):
-    """The embedder's backlog alone would pass the deadline.
-
-    Args:
-        wait: The backlog in seconds.
-    """
-
-    def __init__(self, wait: float) -> None:
-        super().__init__(f"{wait * 1000:.0f} ms backlog")
-
-
 class Recall:
     """Finds the memories that matter for a text.
 
     Args:
-        store: Where memories are.
-        embedder: What the store's vectors were made with.
+        retriever: Looks candidates up.
+        calibration: Gives the similarity scale of the embedder, which is known once something was retrieved.
     """
 
-    def __init__(self, store: MemoryStore, embedder: Embedder) -> None:
-        self._store = store
-        self._embedder = embedder
+    def __init__(self, retriever: Retriever, calibration: Callable[[], Calibration]) -> None:
+        self._retriever = retriever
+        self._calibration = calibration
 
     async def recollect(
         self,
@@ -98,41 +87,23 @@ class Recall:
             until: When the result is of no use any more, on the clock of `time.perf_counter`.
 
         Raises:
-            EmbeddingError, BackendError: As the embedder and the store do.
-            Overloaded: The embedder could not start before `until`.
-            TimeoutError: `until` passed between two stages.
+            EmbeddingError, BackendError, Overloaded, TimeoutError: See `Retriever.retrieve`.
         """
-        clock = _Clock()
         whole = clean(text)
-        question = read(_clipped(whole))
-        clipped = len(whole) > QUERY_CHARS
-        hybrid = policy.mode is not RankingMode.DENSE
-        self._check_backlog(until)
-        statistics = await self._store.statistics(scope, question.terms)
-        clock.lap("statistics")
-        names = question.names(statistics)
-        query_text = question.without(names)
-        if statistics.documents == 0:
-            nothing = cut((), policy.threshold, policy.cutoff, policy.mode)
-            return Recollection((), nothing, query_text=query_text, clipped=clipped, seconds=clock.seconds)
-        self._check_backlog(until)  # again: a burst all saw an idle model before its statistics
-        vector = await self._embedder.embed_query(query_text)
-        clock.lap("embed")
-        found = await self._store.candidates(
-            CandidateQuery(
-                scope=scope,
-                vector=vector,
-                stems=rarest(question.stems(names), statistics) if hybrid else (),
-                dense_limit=max(DENSE_CANDIDATES, 2 * policy.limit),
-                lexical_limit=LEXICAL_CANDIDATES,
-                types=types,
-            ),
-            within=_left(until),
+        query = SearchQuery(
+            scope=scope,
+            text=_clipped(whole),
+            lexical=policy.mode is not RankingMode.DENSE,
+            dense_limit=max(DENSE_CANDIDATES, 2 * policy.limit),
+            lexical_limit=LEXICAL_CANDIDATES,
+            types=types,
         )
-        clock.lap("candidates")
+        found = await self._retriever.retrieve(query, until=until)
+        retrieval = found.retrieval
         _check_time(until)
-        ranked = self._rank(question, names, statistics, found, policy.mode)
-        clock.lap("rank")
+        laps = Laps()
+        ranked = self._ranked(retrieval, policy.mode)
+        laps.lap("rank")
         _check_time(until)
         chooser = Reflection(
             reflection,
@@ -142,35 +113,29 @@ class Recall:
             overhead=OVERHEAD_TOKENS,
         )
         hits, below, dropped, where = _choose(ranked, policy, chooser)
-        clock.lap("select")
+        laps.lap("select")
         return Recollection(
             hits=hits,
             cut=where,
             below=below,
             dropped=dropped,
             candidates=len(ranked),
-            query_text=query_text,
-            names=tuple(sorted(names)),
-            clipped=clipped,
-            seconds=clock.seconds,
-            exact=found.exact,
-            partial=found.partial,
+            query_text=retrieval.query_text,
+            names=tuple(sorted(retrieval.names)),
+            clipped=len(whole) > QUERY_CHARS,
+            seconds={**found.seconds, **laps.seconds},
+            exact=retrieval.exact,
+            partial=retrieval.partial,
+            cache=found.level,
         )
 
-    def _check_backlog(self, until: float) -> None:
-        if (wait := self._embedder.backlog_seconds()) >= until - perf_counter():
-            raise Overloaded(wait)
-
-    def _rank(
-        self,
-        question: Question,
-        names: frozenset[str],
-        statistics: LexicalStatistics,
-        found: CandidateSet,
-        mode: RankingMode,
-    ) -> Ranked:
-        evidence = Evidence(question, names, found.candidates, statistics)
-        return Ranked(evidence, mode, calibration_for(self._embedder.fingerprint))
+    def _ranked(self, retrieval: Retrieval, mode: RankingMode) -> Ranked:
+        """The candidates in order. Nothing of it depends on time, so it is kept with a retrieval that is kept."""
+        ranked = retrieval.memo.get(mode)
+        if not isinstance(ranked, Ranked):
+            calibration = self._calibration() if retrieval.records else UNFITTED  # without any, no model was needed
+            ranked = retrieval.memo[mode] = Ranked(Evidence(retrieval), mode, calibration)
+        return ranked
 
 
 def _choose(
@@ -178,14 +143,20 @@ def _choose(
 ) -> tuple[tuple[Hit, ...], tuple[Hit, ...], tuple[Dropped, ...], Cut]:
     """The best `limit` that may be shown and reach the threshold, within the budget."""
     head: list[Hit] = []
-    place = 0
-    while place < len(ranked) and len(head) < max(policy.limit, LEAST_HEAD):
+    place, end, wanted = 0, len(ranked), max(policy.limit, LEAST_HEAD)
+    if chooser.admits_all:
+        place = min(wanted, end)
+        head = [ranked[index] for index in range(place)]
+    while place < end and len(head) < wanted:
         head = chooser.admit(head, ranked[place])
         place += 1
     where = cut([hit.similarity for hit in head], policy.threshold, policy.cutoff, policy.mode)
-    passing = [hit for hit in head if hit.similarity >= where.threshold]
-    below = [hit for hit in head if hit.similarity < where.threshold] + passing[policy.limit :]
-    below += [ranked[index] for index in range(place, min(len(ranked), place + BELOW_SHOWN - len(below)))]
+    passing: list[Hit] = []
+    below: list[Hit] = []
+    for hit in head:
+        (passing if hit.similarity >= where.threshold else below).append(hit)
+    below += passing[policy.limit :]
+    below += [ranked[index] for index in range(place, min(end, place + BELOW_SHOWN - len(below)))]
     hits = chooser.within_budget(passing[: policy.limit])
     dropped = tuple(drop for drop in chooser.dropped if drop.hit.similarity >= where.threshold)
     return tuple(hits), tuple(below[:BELOW_SHOWN]), dropped, where
@@ -196,31 +167,8 @@ def _check_time(until: float) -> None:
         raise TimeoutError
 
 
-def _left(until: float) -> float | None:
-    """Seconds left until then; ``None`` without an end.
-
-    Raises:
-        TimeoutError: None are.
-    """
-    _check_time(until)
-    return None if until == math.inf else max(until - perf_counter(), 1e-3)
-
-
 def _clipped(text: str) -> str:
     if len(text) <= QUERY_CHARS:
         return text
     half = QUERY_CHARS // 2
     return f"{text[:half]} {text[-half:]}"
-
-
-class _Clock:
-    """Wall time of the stages, one after the other."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = perf_counter()
-        self.seconds[stage] = now - self._last
-        self._last = now

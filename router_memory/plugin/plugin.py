@@ -12,7 +12,8 @@ from typing import Any
 from router_memory.errors import BackendError, RouterMemoryError
 from router_memory.pipeline.inject import TOKEN_COUNTER, count_tokens, inject, render
 from router_memory.pipeline.messages import new_turns, reply_message, reply_turn
-from router_memory.pipeline.recall import Overloaded, Recall
+from router_memory.pipeline.recall import Recall
+from router_memory.pipeline.retrieval import Overloaded
 from router_memory.plugin.access import AccessTracker
 from router_memory.plugin.describe import describe
 from router_memory.plugin.request import Access, Gated, Request, gate

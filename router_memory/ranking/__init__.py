@@ -1,6 +1,7 @@
 """Scores, fusion, calibration and cut-off: pure and synchronous."""
 
-from router_memory.ranking.calibration import Calibration, calibration_for
+from router_memory.ranking.calibration import UNFITTED, Calibration, calibration_for
+from router_memory.ranking.columns import retrieval_of
 from router_memory.ranking.cutoff import cut
 from router_memory.ranking.evidence import Evidence
 from router_memory.ranking.lexicon import document
@@ -11,6 +12,7 @@ from router_memory.ranking.signals import SIGNALS, Signal
 
 __all__ = [
     "SIGNALS",
+    "UNFITTED",
     "Calibration",
     "Evidence",
     "Question",
@@ -22,4 +24,5 @@ __all__ = [
     "document",
     "rarest",
     "read",
+    "retrieval_of",
 ]

@@ -18,7 +18,7 @@ import numpy as np
 from router_memory.ranking.evidence import Evidence, Floats
 from router_memory.types import RankingMode
 
-__all__ = ["Calibration", "calibration_for", "similarity"]
+__all__ = ["UNFITTED", "Calibration", "calibration_for", "similarity"]
 
 COVERAGE_WEIGHT = 0.5
 WINDOW_WEIGHT = 0.5
@@ -45,7 +45,7 @@ _MINILM = Calibration(
 )
 """all-MiniLM-L6-v2, fp32: equal pooled precision of the top 5 on the development conversations."""
 
-_FALLBACK = Calibration(_MINILM.evidence, _MINILM.scale, fitted=False)
+UNFITTED = Calibration(_MINILM.evidence, _MINILM.scale, fitted=False)
 """For other models: MiniLM's map. Cosines of other models are distributed differently, so thresholds
 of the hybrid modes are rough there until a map is fitted."""
 
@@ -55,7 +55,7 @@ _BY_FINGERPRINT = {"all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-72e24e
 
 def calibration_for(fingerprint: str) -> Calibration:
     """The map for an embedder (`Embedder.fingerprint`); `Calibration.fitted` is false where none was fitted for it."""
-    return _BY_FINGERPRINT.get(fingerprint, _FALLBACK)
+    return _BY_FINGERPRINT.get(fingerprint, UNFITTED)
 
 
 def similarity(evidence: Evidence, mode: RankingMode, calibration: Calibration) -> Floats:

@@ -5,15 +5,13 @@ Everything here has one entry for each candidate, in the order of the candidate 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from router_memory.ranking.query import Question
-from router_memory.types import Candidate, LexicalStatistics
+from router_memory.types import Columns, LexicalStatistics, Retrieval
 
 __all__ = ["K1", "B", "Evidence", "standardised"]
 
@@ -42,31 +40,33 @@ class Evidence:
     """What speaks for each candidate.
 
     Args:
-        question: What was asked.
-        names: Speakers' names found in the question.
-        candidates: The candidates, n of them.
-        statistics: The user's own lexical statistics.
+        retrieval: The candidates, n of them, and the question with m stems.
     """
 
-    question: Question
-    names: frozenset[str]
-    candidates: Sequence[Candidate]
-    statistics: LexicalStatistics
+    retrieval: Retrieval
 
-    @cached_property
+    def __len__(self) -> int:
+        return len(self.retrieval.records)
+
+    @property
+    def columns(self) -> Columns:
+        """What is known of each candidate."""
+        return self.retrieval.columns
+
+    @property
     def stems(self) -> tuple[str, ...]:
         """The stems matched, m of them."""
-        return self.question.stems(self.names)
+        return self.retrieval.stems
 
-    @cached_property
+    @property
     def cosine(self) -> Floats:
         """Cosine to the nearest part of each memory, in [-1, 1]; 0 without a query vector. Shape (n,)."""
-        return np.nan_to_num(np.array([candidate.cosine for candidate in self.candidates], dtype=np.float64))
+        return self.columns.cosine
 
     @cached_property
     def log_parts(self) -> Floats:
         """Natural logarithm of the number of parts. Shape (n,)."""
-        return np.log(np.array([max(candidate.parts, 1) for candidate in self.candidates], dtype=np.float64))
+        return np.log(self.columns.parts.astype(np.float64))
 
     @cached_property
     def dense(self) -> Floats:
@@ -76,22 +76,20 @@ class Evidence:
     @cached_property
     def length(self) -> Floats:
         """Length of each memory in terms. Shape (n,)."""
-        return np.array([candidate.document.length for candidate in self.candidates], dtype=np.float64)
+        return self.columns.length.astype(np.float64)
 
     @cached_property
     def idf(self) -> Floats:
         """ln(1 + (N - df + 0.5) / (df + 0.5)) of each stem on the user's own memories. Shape (m,)."""
-        frequency = np.array([self.statistics.frequency.get(stem, 0) for stem in self.stems], dtype=np.float64)
-        without = np.maximum(self.statistics.documents - frequency, 0.0)
+        frequency = np.array([self._statistics.frequency.get(stem, 0) for stem in self.stems], dtype=np.float64)
+        without = np.maximum(self._statistics.documents - frequency, 0.0)
         idf: Floats = np.log(1.0 + (without + 0.5) / (frequency + 0.5))
         return idf
 
     @cached_property
     def term_frequency(self) -> Floats:
         """How often each stem stands in each memory. Shape (n, m)."""
-        documents = [candidate.document.stems for candidate in self.candidates]
-        columns = [[document.get(stem, 0) for document in documents] for stem in self.stems]
-        return np.array(columns, dtype=np.float64).reshape(len(columns), len(documents)).T
+        return self.columns.frequency.astype(np.float64)
 
     @cached_property
     def bm25(self) -> Floats:
@@ -145,18 +143,22 @@ class Evidence:
         return {}
 
     @cached_property
-    def _places(self) -> dict[tuple[str, int], int]:
-        places: dict[tuple[str, int], int] = {}
-        for index, candidate in enumerate(self.candidates):
-            record = candidate.record
-            if record.conversation_id is not None:
-                places.setdefault((record.conversation_id, record.position), index)
+    def _places(self) -> dict[tuple[int, int], int]:
+        places: dict[tuple[int, int], int] = {}
+        columns = self.columns
+        for index, place in enumerate(zip(columns.conversation.tolist(), columns.position.tolist(), strict=True)):
+            if place[0] >= 0:
+                places.setdefault(place, index)
         return places
 
     @property
+    def _statistics(self) -> LexicalStatistics:
+        return self.retrieval.statistics
+
+    @property
     def _mean_length(self) -> float:
-        documents = max(self.statistics.documents, 1)
-        return max(self.statistics.length_sum / documents, 1e-9)
+        documents = max(self._statistics.documents, 1)
+        return max(self._statistics.length_sum / documents, 1e-9)
 
     @cached_property
     def _best_bm25(self) -> float:
@@ -164,7 +166,7 @@ class Evidence:
 
     def _bm25(self, frequency: Floats, relative_length: Floats) -> Floats:
         if not self.stems:
-            return np.zeros(len(self.candidates))
+            return np.zeros(len(self))
         norm = K1 * (1.0 - B + B * relative_length)
         weighted: Floats = (frequency * (K1 + 1.0) / (frequency + norm[:, None])) @ self.idf
         return weighted

@@ -43,8 +43,8 @@ def by_weights(evidence: Evidence) -> Contributions:
     """By 0.7 vector similarity, 0.2 min-max BM25 and 0.1 Jaccard similarity of character 3-grams."""
     lowest, highest = (float(f(evidence.bm25)) for f in (np.min, np.max))
     spread = highest - lowest
-    question = _trigrams(evidence.question.text)
-    ngrams = [_jaccard(question, _trigrams(candidate.record.content)) for candidate in evidence.candidates]
+    question = _trigrams(evidence.retrieval.text)
+    ngrams = [_jaccard(question, _trigrams(record.content)) for record in evidence.retrieval.records]
     return {
         "vector": WEIGHTED["vector"] * (1.0 + evidence.cosine) / 2.0,
         "bm25": WEIGHTED["bm25"] * ((evidence.bm25 - lowest) / spread if spread > 0 else np.zeros_like(evidence.bm25)),

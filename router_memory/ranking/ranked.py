@@ -13,27 +13,41 @@ __all__ = ["Ranked"]
 
 
 class Ranked:
-    """An ordered list of candidates. A hit is made when it is asked for, since few are."""
+    """An ordered list of candidates. A hit is made when it is asked for, since few are, and kept.
+
+    Args:
+        evidence: What speaks for each candidate.
+        mode: The order.
+        calibration: The map onto the similarity scale.
+    """
 
     def __init__(self, evidence: Evidence, mode: RankingMode, calibration: Calibration) -> None:
-        self._evidence = evidence
-        self._contributions: Contributions = ORDERS[mode](evidence) if evidence.candidates else {}
-        self._score = sum(self._contributions.values(), np.zeros(len(evidence.candidates)))
+        # not the evidence itself: who keeps an order beside its retrieval would make a cycle
+        self._records = evidence.retrieval.records
+        self._cosine = evidence.cosine
+        self._bm25 = evidence.bm25
+        self._contributions: Contributions = ORDERS[mode](evidence) if len(evidence) else {}
+        self._score = sum(self._contributions.values(), np.zeros(len(evidence)))
         self._similarity = similarity(evidence, mode, calibration)
         self._order = np.argsort(-self._score, kind="stable")
+        self._hits: dict[int, Hit] = {}
 
     def __len__(self) -> int:
         return len(self._order)
 
     def __getitem__(self, place: int) -> Hit:
         """The hit at a place, 0 being the best."""
-        index = int(self._order[place])
-        candidate = self._evidence.candidates[index]
+        hit = self._hits.get(place)
+        if hit is None:
+            hit = self._hits[place] = self._hit(int(self._order[place]))
+        return hit
+
+    def _hit(self, index: int) -> Hit:
         return Hit(
-            record=candidate.record,
+            record=self._records[index],
             similarity=float(self._similarity[index]),
             score=float(self._score[index]),
-            cosine=float(self._evidence.cosine[index]),
-            lexical=float(self._evidence.bm25[index]),
+            cosine=float(self._cosine[index]),
+            lexical=float(self._bm25[index]),
             signals={name: float(values[index]) for name, values in self._contributions.items()},
         )

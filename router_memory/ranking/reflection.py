@@ -72,11 +72,17 @@ class Reflection:
         """Made once there is a hit to compare: a long history takes milliseconds."""
         return tuple(normalised(text) for text in self._shown if text)
 
+    @property
+    def admits_all(self) -> bool:
+        """Whether no hit can be dropped for what it says: there is no filter, no pattern and nothing to compare."""
+        return not (self._filters or self._policy.block_patterns or self._visible)
+
     def admit(self, admitted: list[Hit], hit: Hit) -> list[Hit]:
         """The admitted hits with the next best one, unless it is visible, blocked or a near-duplicate."""
         if self._is_visible(hit):
             return self._without(admitted, hit, "already in the request")
-        if any(pattern.search(hit.record.content) for pattern in self._policy.block_patterns):
+        patterns = self._policy.block_patterns
+        if patterns and any(pattern.search(hit.record.content) for pattern in patterns):
             return self._without(admitted, hit, "matches a block pattern")
         if not self._filters:
             return [*admitted, hit]
@@ -109,6 +115,8 @@ class Reflection:
         return admitted
 
     def _is_visible(self, hit: Hit) -> bool:
+        if not self._visible:
+            return False
         content = normalised(hit.record.content)
         return any(shows(text, content) for text in self._visible)
 

@@ -6,15 +6,12 @@ development conversations alone; bench/quality shows what each one brings.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from router_memory.ranking.evidence import Evidence, Floats
-from router_memory.ranking.lexicon import SPEAKER, stem_of
-from router_memory.types import Candidate
 
 __all__ = ["SIGNALS", "Signal"]
 
@@ -23,28 +20,6 @@ NEIGHBOUR_WEIGHTS = ((-1, 0.4), (1, 0.3), (-2, 0.2), (2, 0.1))
 
 SELF_CONTAINED_TERMS = 20.0
 """Length in terms from which a memory neither needs nor lends context in full."""
-
-_TEMPORAL = re.compile(
-    r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|recently|weekend|since"
-    r"|(?:this|past|few|two|three|four|five|six|couple\s+of)\s+"
-    r"(?:morning|week|month|year|summer|winter|spring|fall|autumn|days?|weeks|months|years)"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-    r"|january|february|march|april|june|july|august|september|october|november|december|(?:19|20)\d\d)\b",
-    re.IGNORECASE,
-)
-_YEAR = re.compile(r"(?:19|20)\d\d\Z")
-_TEMPORAL_STEMS = frozenset(
-    stem_of(word)
-    for word in (
-        "yesterday today tonight tomorrow last next ago recently weekend since past few two three four five six couple "
-        "morning week month year summer winter spring fall autumn day monday tuesday wednesday thursday friday "
-        "saturday sunday january february march april may june july august september october november december"
-    ).split()
-) - {""}
-"""A memory without any of these and without a year tells no time; looking at stems is far cheaper than at text."""
-
-TOLD_CHARS = 2000
-"""How much of a memory is searched for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,39 +60,17 @@ def neighbours(evidence: Evidence) -> Floats:
 
 def speaker(evidence: Evidence) -> Floats:
     """It was said by somebody the question names."""
-    if not evidence.names:
-        return np.zeros(len(evidence.candidates))
-    terms = {SPEAKER + name for name in evidence.names}
-    return np.array([float(not terms.isdisjoint(c.document.stems)) for c in evidence.candidates], dtype=np.float64)
+    return evidence.columns.spoken.astype(np.float64)
 
 
 def date(evidence: Evidence) -> Floats:
     """It was said in the month and year the question names."""
-    dates = evidence.question.dates
-    if dates is None:
-        return np.zeros(len(evidence.candidates))
-    moments = (candidate.record.created_at for candidate in evidence.candidates)
-    return np.array(
-        [
-            float((not dates.months or at.month in dates.months) and (not dates.years or at.year in dates.years))
-            for at in moments
-        ]
-    )
+    return evidence.columns.dated.astype(np.float64)
 
 
 def when(evidence: Evidence) -> Floats:
-    """The question asks for a time and the memory tells one, as far as its first `TOLD_CHARS` characters say."""
-    if not evidence.question.asks_when:
-        return np.zeros(len(evidence.candidates))
-    return np.array([float(_tells_a_time(candidate)) for candidate in evidence.candidates])
-
-
-def _tells_a_time(candidate: Candidate) -> bool:
-    stems, text = candidate.document.stems, candidate.record.content[:TOLD_CHARS]
-    # "May" is a stop word to the stems, for it is mostly the verb
-    if _TEMPORAL_STEMS.isdisjoint(stems) and "May" not in text and not any(map(_YEAR.match, stems)):
-        return False
-    return _TEMPORAL.search(text) is not None
+    """The question asks for a time and the memory tells one, as far as its first characters say."""
+    return evidence.columns.timed.astype(np.float64)
 
 
 def brevity(evidence: Evidence) -> Floats:

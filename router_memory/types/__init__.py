@@ -1,5 +1,6 @@
 """The vocabulary: frozen dataclasses and enums that every layer shares. Imports nothing heavy."""
 
+from router_memory.types.cache import CacheLevel, CacheServerStats, CacheStats, LatencySummary, Looked
 from router_memory.types.finding import REACHABLE, CheckStatus, Finding, several, size_text
 from router_memory.types.outcome import (
     Cut,
@@ -36,15 +37,20 @@ from router_memory.types.record import (
     Turn,
     WriteStatus,
 )
+from router_memory.types.retrieval import Columns, Retrieval, Retrieved, SearchQuery
 from router_memory.types.scope import MAX_ID_BYTES, Scope, check_id, conversation_key, record_id
 
 __all__ = [
     "MAX_ID_BYTES",
     "REACHABLE",
+    "CacheLevel",
+    "CacheServerStats",
+    "CacheStats",
     "Candidate",
     "CandidateQuery",
     "CandidateSet",
     "CheckStatus",
+    "Columns",
     "Cut",
     "CutoffRule",
     "DecisionPolicy",
@@ -54,7 +60,9 @@ __all__ = [
     "Finding",
     "Hit",
     "InjectPolicy",
+    "LatencySummary",
     "LexicalStatistics",
+    "Looked",
     "MemoryChange",
     "MemoryRecord",
     "MemoryType",
@@ -69,7 +77,10 @@ __all__ = [
     "ReflectionAlgorithm",
     "ReflectionPolicy",
     "Restored",
+    "Retrieval",
+    "Retrieved",
     "Scope",
+    "SearchQuery",
     "Status",
     "StoreStats",
     "Turn",

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from router_memory.types.cache import CacheLevel
 from router_memory.types.record import MemoryRecord, Turn, WriteStatus
 from router_memory.types.scope import Scope
 
@@ -139,6 +140,7 @@ class Recollection:
         clipped: Whether the query was longer than is searched for, so that only its two ends were.
         seconds: Wall time by stage.
         exact, partial: See `CandidateSet`.
+        cache: Which level of the hot cache answered.
     """
 
     hits: tuple[Hit, ...]
@@ -152,6 +154,7 @@ class Recollection:
     seconds: Mapping[str, float] = field(default_factory=dict)
     exact: bool = True
     partial: bool = False
+    cache: CacheLevel = CacheLevel.OFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from router_memory.types import (
 from tests.contract.samples import DIMENSION, START, best_cosine, change, ids, memories, memory, query, unit_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from router_memory.protocols import MemoryStore
 
@@ -406,6 +406,79 @@ class StoreContract:
             assert (statistics.documents, statistics.length_sum) == (2, 6)
             assert dict(statistics.frequency) == {"tea": 2, "pot": 1}
 
+    async def test_the_epoch_alone_is_that_of_the_statistics(self, store: MemoryStore) -> None:
+        """And that of candidates, whichever project the scope names: before any data, with some, and after them."""
+        home, work = memory(HOME, 1), memory(WORK, 2)
+
+        async def agreed() -> str:
+            epochs = {await store.epoch(scope) for scope in (ALICE, HOME, WORK, Scope("alice", "unknown"))}
+            epochs.add((await store.statistics(ALICE, [])).epoch)
+            epochs.add((await store.candidates(query(ALICE))).epoch)
+            (epoch,) = epochs
+            return epoch
+
+        assert await agreed() == ""
+        await store.add(HOME, [home])
+        await store.add(WORK, [work])
+        await store.add(BOB, [memory(BOB, 3)])
+        assert await agreed() not in {"", await store.epoch(BOB)}
+        await store.forget(HOME, ids([home]))
+        assert await agreed() != ""
+        assert await store.epoch(Scope("nobody")) == await store.epoch(Scope("alice ")) == ""
+        await store.forget_scope(ALICE)
+        assert await agreed() == ""
+        assert await store.epoch(BOB) != ""
+
+    async def test_each_write_shows_in_the_epoch_alone(self, store: MemoryStore) -> None:
+        """As soon as it is acknowledged; what changes nothing, accesses and other users do not show."""
+        first, second = memory(ALICE, 1), memory(ALICE, 2, type=MemoryType.EPISODIC)
+        late = START + timedelta(days=1)
+        writes: list[Awaitable[object]] = [
+            store.add(ALICE, [first, second]),
+            store.add(ALICE, [second, memory(ALICE, 3)]),
+            store.add(HOME, [memory(HOME, 4)]),
+            store.update(ALICE, first.record.id, change(memory(ALICE, 5))),
+            store.update(ALICE, first.record.id, MemoryChange(at=late, importance=0.9)),
+            store.forget(ALICE, ids([first])),
+            store.forget_scope(ALICE, types=frozenset({MemoryType.EPISODIC})),
+            store.forget_scope(HOME),
+        ]
+        seen = [await store.epoch(ALICE)]
+        for write in writes:
+            await write
+            seen.append(await store.epoch(ALICE))
+        assert len(set(seen)) == len(seen) == 1 + len(writes)
+        assert seen.index("") == 0
+        for nothing in (
+            store.add(ALICE, [memory(ALICE, 3)]),
+            store.touch(ALICE, ids([memory(ALICE, 3)]), START),
+            store.update(ALICE, "unknown", MemoryChange(at=late, importance=0.1)),
+            store.forget(ALICE, ids([first])),
+            store.forget_scope(HOME),
+            store.add(BOB, [memory(BOB, 1), memory(BOB, 3)]),
+            store.forget(BOB, ids([memory(BOB, 3)])),
+            store.forget_scope(BOB),
+        ):
+            await nothing
+            assert await store.epoch(ALICE) == seen[-1]
+
+    async def test_the_epoch_alone_never_lags_behind_candidates(self, store: MemoryStore) -> None:
+        """While others write: one read after a search is of the search's state or of a later one."""
+        order = [""]
+
+        async def write() -> None:
+            for seed in range(20):
+                await store.add(ALICE, [memory(ALICE, seed)])
+                order.append(await store.epoch(ALICE))
+
+        async def read() -> list[tuple[str, str]]:
+            return [((await store.candidates(query(ALICE))).epoch, await store.epoch(ALICE)) for _ in range(20)]
+
+        _, one, two = await asyncio.gather(write(), read(), read())
+        assert len(set(order)) == 21
+        place = {epoch: number for number, epoch in enumerate(order)}
+        assert all(place[later] >= place.get(earlier, 0) for earlier, later in one + two)
+
     # -- candidates
 
     async def test_candidates_come_with_the_users_epoch(self, store: MemoryStore) -> None:
@@ -767,6 +840,7 @@ class StoreContract:
         await store.close()
         write: MemoryWrite = memory(ALICE, 1)
         calls = (
+            store.epoch(ALICE),
             store.statistics(ALICE, []),
             store.candidates(query(ALICE)),
             store.add(ALICE, [write]),

@@ -1,4 +1,4 @@
-"""The manifests in k8s/ fit together, keep what they are told, and run with no more rights than they need."""
+"""The manifests of k8s/base fit together, keep what they are told, and run with no more rights than they need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from router_memory.config import load_config
+from tests.deploy.manifests import directives, documents, objects, size
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "k8s"
@@ -17,33 +18,16 @@ FILES = sorted(FOLDER.rglob("*.yaml"))
 SELECTOR = {"app.kubernetes.io/name": "valkey"}
 
 
-def documents(path: Path) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(path.read_text()))
-
-
-OBJECTS = {
-    (document["kind"], document["metadata"]["name"]): document
-    for path in FILES
-    if path.name != "kustomization.yaml"
-    for document in documents(path)
-}
+OBJECTS = objects([*(FOLDER / "base").glob("*.yaml"), *FOLDER.glob("*.yaml")])
 SERVER = OBJECTS["StatefulSet", "valkey"]["spec"]
 POD = SERVER["template"]["spec"]
 (CONTAINER,) = POD["containers"]
 GATEWAY = OBJECTS["Deployment", "gateway"]["spec"]["template"]
 SETTINGS = OBJECTS["ConfigMap", "valkey-server"]["data"]
-DIRECTIVES = [
-    line.split() for line in SETTINGS["valkey.conf"].splitlines() if line.strip() and not line.strip().startswith("#")
-]
-CONF = {name: " ".join(values) for name, *values in DIRECTIVES}
-UNITS = {"gb": 2**30, "mb": 2**20, "Gi": 2**30, "Mi": 2**20}
+CONF = directives(SETTINGS["valkey.conf"])
 
 
-def size(text: str) -> int:
-    return int(text[:-2]) * UNITS[text[-2:]]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_a_manifest_says_what_it_is(path: Path) -> None:
     for document in documents(path):
         assert document["apiVersion"]

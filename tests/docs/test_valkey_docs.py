@@ -20,7 +20,8 @@ SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split("## Where data are")[0]
 BACKEND = ROOT / "router_memory" / "backends" / "valkey"
 PYTHON = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.py")))
-LUA = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.lua")))
+OF_THE_CACHE = {"fill.lua", "purge.lua"}
+LUA = "".join(path.read_text() for path in sorted(BACKEND.rglob("*.lua")) if path.name not in OF_THE_CACHE)
 _DEFECT = "please report"
 
 

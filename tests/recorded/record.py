@@ -75,19 +75,33 @@ class _Spy(Connection):
             self.calls.append([call, encode(reply)])
 
     async def command(
-        self, operation: str, *args: Any, key: str | None = None, everywhere: bool = False, node: str | None = None
+        self,
+        operation: str,
+        *args: Any,
+        key: str | None = None,
+        everywhere: bool = False,
+        node: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the connection has it
     ) -> Any:
         call = plain("command", [list(args), key, everywhere])
         try:
-            reply = await super().command(operation, *args, key=key, everywhere=everywhere, node=node)
+            reply = await super().command(operation, *args, key=key, everywhere=everywhere, node=node, timeout=timeout)
         except BackendError as error:
             self._keep(call, error.__cause__)
             raise
         self._keep(call, reply)
         return reply
 
-    async def run(self, operation: str, script: str, keys: Sequence[Any], args: Sequence[Any]) -> Any:
-        reply = await super().run(operation, script, keys, args)
+    async def run(
+        self,
+        operation: str,
+        script: str,
+        keys: Sequence[Any],
+        args: Sequence[Any],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the connection has it
+    ) -> Any:
+        reply = await super().run(operation, script, keys, args, timeout=timeout)
         self._keep(plain("run", [list(keys), list(args)]), reply)
         return reply
 

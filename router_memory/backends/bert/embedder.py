@@ -143,11 +143,13 @@ class BertEmbedder:
         batcher = await self._opened()
         return [np.stack(rows) for rows in await batcher.passages(texts)]
 
-    def backlog_seconds(self) -> float:
+    def backlog_seconds(self, text: str = "") -> float:
         """How long a query that came now would wait before its batch starts, estimated, ≥ 0.
 
         While the model loads, what that usually still takes; 0.0 before, so that somebody comes to have it loaded.
+        Nothing is remembered here, so `text` does not matter.
         """
+        del text
         if self._batcher is not None:
             return self._batcher.backlog_seconds()
         if self._opening is not None and not self._opening.done():

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from router_memory.backends.embedded.translate import translating
+from router_memory.backends.embedded.translate import Misfiled, translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,6 +118,7 @@ class Connections:
         writer: The one connection that writes.
         readers: Read-only ones for `read`; as many look-ups run at once.
         searchers: Read-only ones for `search`; as many searches run at once.
+        inline: A read-only one for `read_inline`. From here on it waits for no lock.
     """
 
     def __init__(
@@ -126,9 +127,12 @@ class Connections:
         writer: sqlite3.Connection,
         readers: list[sqlite3.Connection],
         searchers: list[sqlite3.Connection],
+        inline: sqlite3.Connection,
     ) -> None:
         self.path = path
         self.writer = writer
+        self._inline = inline
+        self._inline.execute("PRAGMA busy_timeout = 0")
         self._readers = deque(readers)
         self._searchers = deque(searchers)
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="memory-write")
@@ -172,6 +176,16 @@ class Connections:
         """The result of `work`, which is short, on a reading connection; `work` frames its own transactions."""
         return await self._on(self._reading, self._readers, operation, work)
 
+    async def read_inline(self, operation: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The same on the thread of the event loop, for work of one row: a change of threads would take longer.
+
+        What fails is repeated on a reading thread, which waits where a lock is in the way and says what else it is.
+        """
+        try:
+            return work(self._inline)
+        except (sqlite3.Error, Misfiled):
+            return await self.read(operation, work)
+
     async def search(self, operation: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """The same for work that may take long."""
         return await self._on(self._searching, self._searchers, operation, work)
@@ -198,7 +212,7 @@ class Connections:
         self._searching.shutdown(wait=True)
         self._reading.shutdown(wait=True)
         self._writing.shutdown(wait=True)
-        for reader in (*self._readers, *self._searchers):
+        for reader in (*self._readers, *self._searchers, self._inline):
             reader.close()
         self._checkpoint()
         self.writer.close()

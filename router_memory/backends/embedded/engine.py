@@ -81,14 +81,15 @@ class Engine:
                 self._files = GraphFiles(path, self.layout.dimension)
                 opened.extend(
                     connect(path, read_only=True, busy_timeout_ms=busy_timeout_ms)
-                    for _ in range(_LOOKUPS + readers + 1)
+                    for _ in range(_LOOKUPS + readers + 2)
                 )
-                self.connections = Connections(path, writer, opened[1 : 1 + _LOOKUPS], opened[1 + _LOOKUPS : -1])
+                _, *reading, inline, building = opened
+                self.connections = Connections(path, writer, reading[:_LOOKUPS], reading[_LOOKUPS:], inline)
                 self._flights: dict[str, asyncio.Future[CandidateSet | None]] = {}
                 self._loads = asyncio.Semaphore(max(1, readers - 1))
                 self.builder = GraphBuilder(
                     self.connections,
-                    opened[-1],
+                    building,
                     self._files,
                     promote_at=promote_at,
                     dimension=self.layout.dimension,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from router_memory.backends.embedded.translate import Misfiled
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from router_memory.types import Scope
 
-__all__ = ["NO_PROJECT", "UserState", "create_user", "find_project", "find_user", "obtain_project"]
+__all__ = ["NO_PROJECT", "UserState", "create_user", "find_epoch", "find_project", "find_user", "obtain_project"]
 
 NO_PROJECT = 0
 
@@ -47,9 +47,29 @@ def find_user(connection: sqlite3.Connection, scope: Scope) -> UserState | None:
     if row is None:
         return None
     state = UserState._make(row)
-    if state.user_id != scope.user_id:
-        raise Misfiled("another user was found under this user's digest")
+    _check_owner(state.user_id, scope)
     return state
+
+
+def find_epoch(connection: sqlite3.Connection, scope: Scope) -> str:
+    """The epoch of the user's state, empty when there are no memories. Leaves no transaction open.
+
+    Raises:
+        Misfiled: As of `find_user`.
+    """
+    row = connection.execute(
+        "SELECT user_id, epoch FROM users WHERE digest = ?", (bytes.fromhex(scope.user_digest),)
+    ).fetchone()
+    if row is None:
+        return ""
+    user_id, epoch = row
+    _check_owner(user_id, scope)
+    return cast("str", epoch)
+
+
+def _check_owner(user_id: str, scope: Scope) -> None:
+    if user_id != scope.user_id:
+        raise Misfiled("another user was found under this user's digest")
 
 
 def create_user(connection: sqlite3.Connection, scope: Scope) -> UserState:

@@ -1,4 +1,4 @@
-"""The connection to the server: what the store sends, and through which lane."""
+"""The connection to the server: what the store and the cache send, and through which lane."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from router_memory.backends.valkey.opening import Opening
 from router_memory.backends.valkey.settings import Settings
 from router_memory.backends.valkey.translate import BACKEND, ScriptMissing, translated
-from router_memory.errors import BackendError, BackendUnavailable
+from router_memory.errors import BackendError, BackendUnavailable, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -38,7 +38,7 @@ class Connection:
         timeout: The longest a call takes, in seconds.
         read_from: Where searches go on a cluster; everything else goes to the primary.
         client_name: Name in ``CLIENT LIST``.
-        search_clients: How many searches run at once; at least one.
+        search_clients: How many searches run at once; 0 for a connection that is never asked for one.
 
     Attributes:
         location: What errors call the server: ``host:port/database``.
@@ -105,6 +105,7 @@ class Connection:
         key: str | None = None,
         everywhere: bool = False,
         node: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # it decides what a silence says about the server
     ) -> Reply:
         """The reply to one command.
 
@@ -114,6 +115,7 @@ class Connection:
             key: On a cluster, the command goes to the primary that holds this key; without one to a random node.
             everywhere: Send it to every primary; the reply is then a map from node to reply.
             node: On a cluster, send it to this node, named as in such a map.
+            timeout: Seconds; at most that of the connection, which is the default.
 
         Raises:
             BackendError: See `translating`.
@@ -124,9 +126,17 @@ class Connection:
             by_node = not everywhere or (self.cluster and isinstance(reply, dict))
             return reply if by_node else {self.location: reply}
 
-        return await self._on_control(operation, send, key)
+        return await self._on_control(operation, send, key, timeout)
 
-    async def run(self, operation: str, script: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
+    async def run(
+        self,
+        operation: str,
+        script: str,
+        keys: Sequence[Argument],
+        args: Sequence[Argument],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # it decides what a silence says about the server
+    ) -> Reply:
         """The reply of a Lua script. Its text is sent only when the server does not know it.
 
         Args:
@@ -134,6 +144,7 @@ class Connection:
             script: The text.
             keys: The keys it touches, all of one slot.
             args: Its other arguments.
+            timeout: Seconds for all of it; at most that of the connection, which is the default.
 
         Raises:
             BackendError: See `translating`.
@@ -153,7 +164,7 @@ class Connection:
                     raise
             return await client.command(["EVAL", script, *rest], route_key)
 
-        return await self._on_control(operation, send, route_key)
+        return await self._on_control(operation, send, route_key, timeout)
 
     async def run_all(
         self,
@@ -208,12 +219,15 @@ class Connection:
 
         Raises:
             BackendError: See `translating`; nothing is known about any of the commands then.
+            InvalidRequest: The connection has no clients for searches.
         """
-        limit = self.timeout if timeout is None else min(timeout, self.timeout)
+        limit = self._limit(timeout)
 
         async def send(client: Client) -> list[Reply]:
             return await client.batch(commands, key, replica=search and self._replicas, seconds=limit)
 
+        if search and self._search_clients < 1:
+            raise InvalidRequest("this connection was made without clients for searches", field="search")
         opening = self._usable(operation)
         lane = opening.lane(search=search)
         replies = [
@@ -243,16 +257,21 @@ class Connection:
 
         finished = False
         while not finished:
-            cursor, keys = await self._on_control(operation, send, None)
+            cursor, keys = await self._on_control(operation, send, None, None)
             finished = cursor is None
             if keys:
                 yield keys
 
     # -- a call
 
-    async def _on_control(self, operation: str, send: Callable[[Client], Awaitable[Reply]], key: str | None) -> Reply:
+    async def _on_control(
+        self, operation: str, send: Callable[[Client], Awaitable[Reply]], key: str | None, seconds: float | None
+    ) -> Reply:
         opening = self._usable(operation)
-        return await self._call(opening, opening.lane(search=False), operation, send, key, self.timeout)
+        return await self._call(opening, opening.lane(search=False), operation, send, key, self._limit(seconds))
+
+    def _limit(self, seconds: float | None) -> float:
+        return self.timeout if seconds is None else min(seconds, self.timeout)
 
     async def _call(
         self,
@@ -267,7 +286,7 @@ class Connection:
             return await opening.call(lane, operation, send, key, limit)
         except BackendError as error:
             if opening.closed:  # in the middle of the call
-                raise self._unusable(operation, "the store is not open") from error
+                raise self._unusable(operation, "the connection is not open") from error
             raise
 
     def _usable(self, operation: str) -> Opening:
@@ -278,12 +297,12 @@ class Connection:
         """
         opening = self._opening
         if opening is None:
-            raise self._unusable(operation, "the store is not open")
+            raise self._unusable(operation, "the connection is not open")
         if opening.pid != os.getpid():
-            hint = "open the store in the process that uses it"
+            hint = "open it in the process that uses it"
             raise self._unusable(operation, "the connection was opened before a fork", hint)
         if opening.loop is not asyncio.get_running_loop():
-            hint = "open one store per event loop"
+            hint = "open one per event loop"
             raise self._unusable(operation, "the connection belongs to another event loop", hint)
         return opening
 

@@ -81,6 +81,10 @@ class Lane:
             raise translated(self._failure, operation, self._location) from self._failure
         return self._client
 
+    def at_hand(self) -> Client | None:
+        """The client, when the server was heard through it and nothing is known against it: `ready` without a wait."""
+        return self._client if self._failure is None and self._settled.is_set() else None
+
     def outdate(self) -> None:
         """Says that the client is connected to the wrong node. On a cluster glide finds the right one by itself."""
         self._outdated = self._outdated or not self._settings.cluster

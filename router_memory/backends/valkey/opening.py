@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router_memory.backends.valkey.client import Client, join
 from router_memory.backends.valkey.lane import Lane
-from router_memory.backends.valkey.translate import NotPrimary, SearchTimeout, Unreachable, translating
+from router_memory.backends.valkey.translate import NotPrimary, SearchTimeout, Unreachable, translated, translating
 from router_memory.errors import BackendError, BackendTimeout
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Opening:
     Args:
         settings: Of the clients.
         control: Its lane for everything but searches.
-        searches: Its lanes for searches; at least one.
+        searches: Its lanes for searches; none for a connection that is never asked for one.
 
     Attributes:
         closed: Whether `close` was called.
@@ -41,6 +41,7 @@ class Opening:
         self.pid = os.getpid()
         self._location = settings.location
         self._timeout = settings.timeout
+        self._errors = _errors()
         self._control = control
         self._searches = searches
         control.on_silence = self._doubt_searches
@@ -90,15 +91,17 @@ class Opening:
         deadline = asyncio.timeout(limit)
         self._deadlines.add(deadline)
         try:
-            with translating(operation, self._location):
-                async with deadline:
-                    client = await lane.ready(operation)
-                    client.calls.add(deadline)
-                    return await send(client)
-        except BackendError as error:
+            async with deadline:
+                client = lane.at_hand() or await lane.ready(operation)
+                client.calls.add(deadline)
+                return await send(client)
+        except self._errors as error:
+            found = translated(error, operation, self._location)
             if client is None or lane.uses(client):  # else it is about a client that has been replaced already
-                self.consider(lane, error, key, limit)
-            raise
+                self.consider(lane, found, key, limit)
+            if found is error:
+                raise
+            raise found from error
         finally:
             if client is not None:
                 client.calls.discard(deadline)
@@ -109,9 +112,9 @@ class Opening:
     def consider(self, lane: Lane, reply: object, key: str | None, limit: float) -> None:
         """Has every client that is in use asked again after an error of the connection: a black hole swallows all.
 
-        A search that misses a deadline of its request's says little, for searches wait for each other. Then the
-        control client is asked, which waits for none of them: while it answers, the lane is only given the time
-        that a busy one needs.
+        A call that misses a deadline shorter than the connection's says little: the server may be slow, and searches
+        wait for each other. Its lane is given the time that a busy one needs. After a search the control client is
+        asked at once, which waits for none of them.
 
         Args:
             lane: The lane of the reply.
@@ -125,12 +128,13 @@ class Opening:
             return
         if isinstance(reply, NotPrimary):
             lane.outdate()
-        hurried = isinstance(reply, BackendTimeout) and limit < self._timeout and lane is not self._control
+        hurried = isinstance(reply, BackendTimeout) and limit < self._timeout
         if hurried:
             lane.doubt(key, patient=True)
         else:
             self._doubt_searches(key)
-        self._control.doubt(key)
+        if not hurried or lane is not self._control:
+            self._control.doubt(key)
 
     def _doubt_searches(self, key: str | None) -> None:
         for lane in self._searches:
@@ -169,3 +173,10 @@ class Opening:
         while self._deadlines:
             self._ended.clear()
             await self._ended.wait()
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What a call may raise: ours, asyncio's and glide's."""
+    from glide import GlideError
+
+    return (BackendError, TimeoutError, GlideError)

@@ -39,6 +39,11 @@ class Reader:
         self._connection = connection
         self._prefix = prefix
 
+    async def epoch(self, scope: Scope) -> str:
+        """See `MemoryStore.epoch`."""
+        epoch, user = await self._meta("epoch", Keys.of(self._prefix, scope), scope, ("epoch", "user"))
+        return "" if user is None else self._decoded("epoch", epoch)
+
     async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
         """See `MemoryStore.statistics`."""
         keys = Keys.of(self._prefix, scope)
@@ -47,7 +52,8 @@ class Reader:
         if user is None:
             return LexicalStatistics("", 0, 0, {})
         frequency = {stem: int(count) for stem, count in zip(stems, counts, strict=True) if count is not None}
-        return LexicalStatistics((epoch or b"").decode(), int(documents or 0), int(length or 0), frequency)
+        decoded = self._decoded("statistics", epoch)
+        return LexicalStatistics(decoded, int(documents or 0), int(length or 0), frequency)
 
     async def count(self, scope: Scope, types: frozenset[MemoryType]) -> int:
         """See `MemoryStore.count`."""
@@ -165,6 +171,13 @@ class Reader:
             if user is not None and user != scope.user_id.encode():
                 raise Misfiled("another user was found under this user's digest")
         return values
+
+    def _decoded(self, operation: str, epoch: bytes | None) -> str:
+        try:
+            return (epoch or b"").decode()
+        except UnicodeDecodeError:
+            with reading(operation, self._connection.location):
+                raise Damaged("the epoch of a user is no text") from None
 
     async def _pipeline(self, operation: str, keys: Keys, commands: Sequence[Sequence[str]]) -> list[Any]:
         """The replies to any number of commands, some at a time, so that others get their turn."""

@@ -130,6 +130,11 @@ class ValkeyStore:
         """``valkey``."""
         return BACKEND
 
+    @property
+    def epoch_is_inline(self) -> bool:
+        """False: it is a round trip."""
+        return False
+
     async def open(self) -> None:
         """See `MemoryStore.open`. Idempotent.
 
@@ -159,6 +164,12 @@ class ValkeyStore:
         await self._promotions.close()
         await self._index.close()
         await self._connection.close()
+
+    async def epoch(self, scope: Scope) -> str:
+        """See `MemoryStore.epoch`."""
+        self._require_usable("epoch")
+        await self._index.ensure("epoch")
+        return await self._reader.epoch(scope)
 
     async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
         """See `MemoryStore.statistics`."""

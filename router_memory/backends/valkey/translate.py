@@ -27,6 +27,8 @@ __all__ = [
     "ScriptMissing",
     "SearchTimeout",
     "Unreachable",
+    "advise_cache",
+    "of_wrong_type",
     "translated",
     "translating",
 ]
@@ -70,7 +72,15 @@ _PROTOCOL = "the server must speak RESP3: Valkey, or Redis 6 and newer"
 _TIMEOUT = "the server is stopped, overloaded or cut off; a write may still have taken effect"
 _SEARCH_TIMEOUT = "the search took longer than its deadline allows: raise the deadline, or look at the server's load"
 _NO_DATABASE = "configure a database the server has; a cluster has only 0 unless its cluster-databases says otherwise"
+_FOREIGN = "something else writes under this prefix: give it a prefix or a database of its own"
+_WRONG_TYPE = "WRONGTYPE"
 _DEFECT = "this is a defect: please report it"
+
+_FOR_CACHE = {
+    _RIGHTS: "an ACL user of the cache needs the keys of its prefix and the commands that docs/cache.md lists",
+    _MEMORY: "set maxmemory-policy allkeys-lru, so that the cache makes room for itself, or raise maxmemory",
+    _DISK: 'a cache need not save: set save "" and appendonly no',
+}
 
 
 class IndexMissing(BackendUnavailable):
@@ -130,6 +140,7 @@ _MEANINGS = (
         _RIGHTS,
     ),
     _meaning(r"\bOOM\b|used memory > 'maxmemory'", BackendRejected, "the server is out of memory", _MEMORY),
+    _meaning(_WRONG_TYPE, BackendRejected, f"a key holds a value of another type ({_WRONG_TYPE})"),
     _meaning(r"unknown command '(?i:FT\.)", BackendRejected, "the Search module is not loaded", _NO_SEARCH),
     _meaning(r"not found in database|Index with name .* not found|Unknown [Ii]ndex", IndexMissing, "no such index"),
     _meaning(
@@ -229,6 +240,16 @@ def translated(error: BaseException, operation: str, location: str) -> BackendEr
         )
     kind, says, hint = found
     return kind(f"{location}: {says}", backend=BACKEND, operation=operation, hint=hint)
+
+
+def of_wrong_type(error: BackendError) -> bool:
+    """Whether it says that a key holds a value of another type than the command is for."""
+    return _WRONG_TYPE in error.message
+
+
+def advise_cache(error: BackendError) -> None:
+    """Gives an error the advice that fits a cache, where the usual one is for a store."""
+    error.hint = _FOREIGN if of_wrong_type(error) else _FOR_CACHE.get(error.hint, error.hint)
 
 
 @contextmanager

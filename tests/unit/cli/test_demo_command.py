@@ -53,7 +53,7 @@ def test_a_person_sees_every_section(cli: Cli, arguments: list[str]) -> None:
 
 
 def test_a_late_demonstration_claims_nothing(cli: Cli, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.doubles.HashingEmbedder.backlog_seconds", lambda _: 1000.0)
+    monkeypatch.setattr("tests.doubles.HashingEmbedder.backlog_seconds", lambda *_: 1000.0)
     monkeypatch.setattr("router_memory.demo.run._PAUSE_SECONDS", 0)
     out = cli(*arguments).out
     assert "✓" not in out

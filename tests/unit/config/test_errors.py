@@ -31,6 +31,7 @@ def test_a_mapping_has_a_name_too() -> None:
         ({"reflection": {"dedupe_threshold": 1}}, f"{MEMORY}.reflection.dedupe_threshold", "'dedup_threshold'"),
         ({"valkey": {"prot": 1}}, f"{MEMORY}.valkey.prot", "'port'"),
         ({"redis_cache": {"ttl": 1}}, f"{MEMORY}.redis_cache.ttl", "valid: "),
+        ({"redis_cache": {"local_mib": 1}}, f"{MEMORY}.redis_cache.local_mib", "'local_mb'"),
         ({"query_prefix": "q"}, f"{MEMORY}.query_prefix", f"{MEMORY}.embedding.query_prefix"),
         ({"zzz": 1}, f"{MEMORY}.zzz", "valid: enabled, backend,"),
     ],
@@ -88,6 +89,7 @@ def test_a_key_beside_configuration_is_refused(key: str, hint: str) -> None:
         ({"valkey": {"metric_type": "cosine"}}, "valkey.metric_type", "'COSINE'"),
         ({"valkey": {"index_type": "HNSW"}}, "valkey.index_type", "'hnsw'"),
         ({"embedded": {"synchronous": "ful"}}, "embedded.synchronous", "'full'"),
+        ({"redis_cache": {"coherence": "bound"}}, "redis_cache.coherence", "'bounded'"),
         ({"inject": {"role": "sytem"}}, "inject.role", "'system'"),
         ({"recall": {"adaptive_rule": "knee"}}, "recall.adaptive_rule", "valid: relative, elbow"),
         ({"write": {"roles": ["user", "asistant"]}}, "write.roles[1]", "'assistant'"),
@@ -198,40 +200,3 @@ def test_a_certificate_in_use_must_be_there_and_a_pem_file(tmp_path: Path, key: 
 @pytest.mark.parametrize("backend", ["", "embedded"])
 def test_the_embedded_backend_is_the_default(backend: str) -> None:
     assert load(memory(backend=backend)).backend == "embedded"
-
-
-VALKEY = {"backend": "valkey", "valkey": {"host": "db", "database": 1}}
-
-
-def test_the_cache_must_not_be_in_the_database_of_the_store() -> None:
-    error = refused(memory(**VALKEY, redis_cache={"enabled": True, "address": "DB:6379", "db": 1}))
-    assert error.key_path == f"{MEMORY}.redis_cache.db"
-    assert "db: 2" in error.hint
-
-
-def test_a_node_of_the_store_named_in_addresses_counts_as_its_server() -> None:
-    section = {"backend": "valkey", "valkey": {"host": "other", "addresses": ["a:1", "b:2"]}}
-    error = refused(memory(**section, redis_cache={"enabled": True, "address": "b:2"}))
-    assert error.key_path == f"{MEMORY}.redis_cache.db"
-
-
-def test_the_names_of_this_machine_are_one_server() -> None:
-    cache = {"enabled": True, "address": "127.0.0.1:6379"}
-    assert refused(memory(backend="valkey", redis_cache=cache)).key_path == f"{MEMORY}.redis_cache.db"
-
-
-@pytest.mark.parametrize(
-    "cache",
-    [
-        {"enabled": False, "address": "db:6379", "db": 1},
-        {"enabled": True, "address": "db:6379", "db": 2},
-        {"enabled": True, "address": "db:6380", "db": 1},
-        {"enabled": True, "address": "cache:6379", "db": 1},
-    ],
-)
-def test_a_cache_elsewhere_does_not_collide_with_the_store(cache: dict[str, object]) -> None:
-    assert load(memory(**VALKEY, redis_cache=cache)).backend == "valkey"
-
-
-def test_a_cache_beside_the_embedded_store_collides_with_nothing() -> None:
-    assert load(memory(redis_cache={"enabled": True, "address": "localhost:6379"})).memory.redis_cache.enabled

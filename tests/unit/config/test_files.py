@@ -107,6 +107,17 @@ def test_the_default_configuration_is_hybrid_and_adaptive_and_stores() -> None:
     assert config.data_path == Path("/home/somebody/.local/share/router-memory/memory.db")
 
 
+def test_the_example_of_the_cache_has_both_levels() -> None:
+    both = load(SHIPPED / "cache.yaml", CACHE_ADDRESS="cache:6379").memory.redis_cache
+    assert (both.enabled, both.server, both.db, both.coherence) == (True, ("cache", 6379), 1, "strict")
+    assert both.local_mb
+
+
+def test_the_example_of_the_cache_may_use_the_server_of_the_store() -> None:
+    config = load(SHIPPED / "cache.yaml", VALKEY_HOST="db", CACHE_ADDRESS="db:6379")
+    assert config.warnings == ()
+
+
 @pytest.mark.parametrize(
     ("name", "enabled", "limit", "threshold"),
     [("personalized_route", True, 10, 0.60), ("strict_route", True, 3, 0.68), ("no_memory_route", False, 5, 0.70)],

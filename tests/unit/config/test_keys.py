@@ -95,6 +95,14 @@ OURS = {
     "redis_cache.tls_insecure_skip_verify": False,
     "redis_cache.client_cert_path": "",
     "redis_cache.client_key_path": "",
+    "redis_cache.cluster": False,
+    "redis_cache.client_name": "router-memory-cache",
+    "redis_cache.cache_timeout_ms": 20,
+    "redis_cache.coherence": "strict",
+    "redis_cache.epoch_max_age_ms": 100,
+    "redis_cache.embedding_ttl_seconds": 86_400,
+    "redis_cache.local_mb": 64,
+    "redis_cache.local_entries": 10_000,
 }
 
 
@@ -132,6 +140,15 @@ OTHER = [
     ("valkey.index_type", "hnsw"),
     ("valkey.max_promoted", 0),
     ("redis_cache.address", "[::1]:6380"),
+    ("redis_cache.coherence", "bounded"),
+    ("redis_cache.cluster", True),
+    ("redis_cache.embedding_ttl_seconds", 0),
+    ("redis_cache.embedding_ttl_seconds", 2_592_000),
+    ("redis_cache.local_mb", 0),
+    ("redis_cache.local_mb", 1_048_576),
+    ("redis_cache.local_entries", 10_000_000),
+    ("redis_cache.epoch_max_age_ms", 60_000),
+    ("redis_cache.cache_timeout_ms", 10_000),
     ("embedded.synchronous", "normal"),
     ("inject.role", "developer"),
     ("deadline_ms", 60_000),
@@ -164,6 +181,16 @@ OUTSIDE = [
     ("valkey.search_clients", 17),
     ("valkey.timeout", 0),
     ("redis_cache.ttl_seconds", 0),
+    ("redis_cache.epoch_max_age_ms", 0),
+    ("redis_cache.epoch_max_age_ms", 60_001),
+    ("redis_cache.cache_timeout_ms", 0),
+    ("redis_cache.cache_timeout_ms", 10_001),
+    ("redis_cache.embedding_ttl_seconds", -1),
+    ("redis_cache.embedding_ttl_seconds", 2_592_001),
+    ("redis_cache.local_mb", -1),
+    ("redis_cache.local_mb", 1_048_577),
+    ("redis_cache.local_entries", 0),
+    ("redis_cache.local_entries", 10_000_001),
     ("embedded.cache_mb", 0),
     ("embedding.threads", -1),
     ("write.importance", 1.5),
@@ -283,7 +310,8 @@ def test_prefixes_and_index_names_hold_nothing_that_means_something_to_the_serve
 
 @pytest.mark.parametrize("name", ["", "router memory", "rüuter", "a\nb"])
 def test_a_client_name_is_printable_ascii_without_blanks(name: str) -> None:
-    assert refused(memory(valkey={"client_name": name})).key_path == f"{MEMORY}.valkey.client_name"
+    for server in ("valkey", "redis_cache"):
+        assert refused(memory(**{server: {"client_name": name}})).key_path == f"{MEMORY}.{server}.client_name"
 
 
 @pytest.mark.parametrize(
@@ -298,14 +326,19 @@ def test_addresses_win_over_host_and_port(section: dict[str, object], servers: l
     assert list(load(memory(valkey=section)).memory.valkey.servers) == servers
 
 
+@pytest.mark.parametrize(
+    ("address", "server"), [("", None), ("cache:6380", ("cache", 6380)), ("[fe80::1]:6380", ("fe80::1", 6380))]
+)
+@pytest.mark.parametrize("enabled", [False, True])
+def test_the_address_of_the_cache_is_its_server(enabled: bool, address: str, server: tuple[str, int] | None) -> None:
+    assert load(memory(redis_cache={"enabled": enabled, "address": address})).memory.redis_cache.server == server
+
+
+@pytest.mark.parametrize("server", ["valkey", "redis_cache"])
 @pytest.mark.parametrize(("there", "missing"), [("cert", "key"), ("key", "cert")])
-def test_a_client_certificate_needs_its_key_and_the_other_way_round(there: str, missing: str) -> None:
-    error = refused(memory(valkey={f"client_{there}_path": "/tls/file"}))
-    assert error.key_path == f"{MEMORY}.valkey.client_{missing}_path"
-
-
-def test_an_enabled_cache_needs_an_address() -> None:
-    assert refused(memory(redis_cache={"enabled": True})).key_path == f"{MEMORY}.redis_cache.address"
+def test_a_client_certificate_needs_its_key_and_the_other_way_round(there: str, missing: str, server: str) -> None:
+    error = refused(memory(**{server: {f"client_{there}_path": "/tls/file"}}))
+    assert error.key_path == f"{MEMORY}.{server}.client_{missing}_path"
 
 
 def test_without_a_source_memory_is_enabled_and_all_else_default() -> None:

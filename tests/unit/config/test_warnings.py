@@ -24,17 +24,6 @@ def test_quality_scoring_prunes_nothing_yet() -> None:
     assert "nothing is pruned yet" in found
 
 
-def test_the_shared_cache_is_to_come() -> None:
-    cache = {"enabled": True, "address": "localhost:6379"}
-    found = warning(memory(enabled=True, redis_cache=cache))
-    assert f"{MEMORY}.redis_cache" in found
-    assert "yet" in found
-
-
-def test_a_shared_cache_that_is_off_is_no_surprise() -> None:
-    assert load(memory(enabled=True, redis_cache={"address": "localhost:6379"})).warnings == ()
-
-
 def test_the_extraction_batch_has_no_effect() -> None:
     assert f"{MEMORY}.extraction_batch_size" in warning(memory(enabled=True, extraction_batch_size=16))
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_memory.ranking import SIGNALS, Evidence, Ranked, calibration_for, document, read
+from router_memory.ranking import SIGNALS, Evidence, Ranked, calibration_for, document, read, retrieval_of
 from router_memory.ranking.calibration import similarity
-from router_memory.types import Candidate, LexicalStatistics, MemoryRecord, RankingMode, Scope
+from router_memory.types import Candidate, CandidateSet, LexicalStatistics, MemoryRecord, RankingMode, Scope
 
 MINILM = calibration_for("all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-72e24ed58e431ab2")
 
@@ -49,7 +49,8 @@ def evidence(question: str, *candidates: Candidate, documents: int = 100) -> Evi
     length = sum(one.document.length for one in candidates)
     statistics = LexicalStatistics("e", documents, length * documents // max(len(candidates), 1), frequency)
     asked = read(question)
-    return Evidence(asked, asked.names(statistics), candidates, statistics)
+    found = CandidateSet("e", candidates)
+    return Evidence(retrieval_of(asked, asked.names(statistics), statistics, found))
 
 
 def order(made: Evidence, mode: RankingMode = RankingMode.RERANK) -> list[str]:

@@ -119,3 +119,33 @@ def test_a_memory_from_the_future_is_as_new_as_now() -> None:
     made = reflection(ReflectionPolicy(max_inject_tokens=20))
     hits = [hit("a" * 10), hit("b" * 10, days=-900, similarity=0.7), hit("c" * 10, similarity=0.8)]
     assert made.within_budget(hits) == [hits[0], hits[2]]
+
+
+@pytest.mark.parametrize("visible", [(), [""], ["", ""]])
+def test_where_nothing_is_dropped_all_may_be_admitted_at_once(visible: Sequence[str]) -> None:
+    """It is what admitting one by one comes to."""
+    made = reflection(ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP), visible)
+    assert made.admits_all
+    hits = [*TWINS, *TWINS, hit(""), hit("tea")]
+    assert [admitted(made, *hits), made.dropped] == [[one.record.content for one in hits], []]
+
+
+POLICIES = [
+    ReflectionPolicy(),
+    ReflectionPolicy(algorithm=ReflectionAlgorithm.RECENCY_SEMANTIC),
+    ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP),
+    ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP, block_patterns=(re.compile("milk"),)),
+]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=["default", "recency", "noop", "pattern"])
+@pytest.mark.parametrize("visible", [(), ["we talk of nothing"], ["I like green tea, you know"]])
+def test_all_are_admitted_at_once_only_where_nothing_can_be_dropped(
+    policy: ReflectionPolicy, visible: Sequence[str]
+) -> None:
+    """A filter, a pattern or a text to compare may drop any hit."""
+    made = reflection(policy, visible)
+    assert made.admits_all == (policy is POLICIES[2] and not visible)
+    hits = [*TWINS, hit("milk")]
+    kept = admitted(made, *hits)
+    assert kept == [one.record.content for one in hits] or not made.admits_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router_memory.config import load_config
-from router_memory.wiring import _store
+from router_memory.wiring.stores import store_of as _store
 from tests.doubles import HashingEmbedder
 
 

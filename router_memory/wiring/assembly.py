@@ -1,40 +1,38 @@
-"""The composition root: a configuration becomes objects. The only importer of backends."""
+"""Everything a configuration asks for, put together, and its life."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from router_memory.backends.bert import BertEmbedder
-from router_memory.backends.embedded import EmbeddedStore
-from router_memory.config import Config, load_config
-from router_memory.config.own import MEMORY_PATH
-from router_memory.errors import BackendError, BackendUnavailable, ConfigError, EmbeddingError, MissingExtra
+from router_memory.config import Config
+from router_memory.errors import BackendError, BackendUnavailable, EmbeddingError, MissingExtra
 from router_memory.pipeline.recall import Recall
 from router_memory.pipeline.remember import Remember
+from router_memory.pipeline.retrieval import DirectRetriever
 from router_memory.plugin.access import AccessTracker
 from router_memory.plugin.plugin import Plugin
 from router_memory.plugin.request import Access
 from router_memory.plugin.writes import WriteQueue
-from router_memory.protocols import Embedder, MemoryStore
+from router_memory.protocols import Embedder, HotCache, MemoryStore
 from router_memory.ranking import calibration_for
-from router_memory.types import REACHABLE, CheckStatus, Finding
+from router_memory.types import REACHABLE, CacheServerStats, CheckStatus, Finding, Scope
+from router_memory.wiring.caches import Caches, hot_cache_of
+from router_memory.wiring.stores import store_of
 
-if TYPE_CHECKING:
-    from router_memory.backends.valkey import Tls
+__all__ = ["Assembly"]
 
-__all__ = ["Assembly", "assemble"]
+_PURGE_SECONDS = 5.0
 
 
 class Assembly:
     """Everything a configuration asks for, put together.
 
-    `store`, `recall`, `remember` and `plugin` exist once `open` has returned, and stay after `close`, when
-    they refuse to work. An assembly that failed to open, or was closed, can be opened again.
+    `store`, `recall`, `remember` and `plugin` exist once `open` has returned, `caches` too where the hot cache is
+    enabled. They stay after `close`, when they refuse to work. An assembly that failed to open, or was closed, can be
+    opened again.
 
     Args:
         config: What is asked for.
@@ -45,6 +43,7 @@ class Assembly:
     recall: Recall
     remember: Remember
     plugin: Plugin
+    caches: Caches | None = None
 
     def __init__(self, config: Config, make_embedder: Callable[[], Embedder]) -> None:
         self.config = config
@@ -67,7 +66,14 @@ class Assembly:
             embedder = self._make_embedder()
             undo.push_async_callback(embedder.close)
             identified = await _identified(embedder, required=warm)
-            self.store = _store(self.config, embedder if identified else None)
+            store = store_of(self.config, embedder if identified else None)
+            self.caches = None
+            if self.config.memory.redis_cache.enabled:
+                self.caches = Caches.of(self.config, store, embedder, self.counters)
+                undo.push_async_callback(self.caches.close)
+                await self.caches.open()
+                store, embedder = self.caches.store, self.caches.embedder
+            self.store = store
             undo.push_async_callback(self.store.close)
             opening = [self.store.open()]
             if warm and self.config.any_enabled:
@@ -92,7 +98,7 @@ class Assembly:
             await asyncio.shield(self._end)
 
     async def examine(self, *, planned: int | None = None) -> tuple[Finding, ...]:
-        """What an operator should know of configuration, model and store. Nothing is opened, created or changed.
+        """What an operator should know of configuration, model, store and cache. Nothing is opened, created or changed.
 
         Args:
             planned: For how many memories the space they will take is estimated; ``None`` for no estimate.
@@ -104,17 +110,61 @@ class Assembly:
         embedder = self._make_embedder()
         try:
             model, identified = await _examined_model(embedder)
-            store = _store(self.config, embedder if identified else None)
+            store = store_of(self.config, embedder if identified else None)
             try:
-                return (_examined_configuration(self.config), model, *await store.examine(planned=planned))
+                found = await store.examine(planned=planned)
             except BackendError as error:
                 name = REACHABLE if isinstance(error, BackendUnavailable) else "store"
-                refused = Finding(name, CheckStatus.FAIL, error.message, error.hint)
-                return (_examined_configuration(self.config), model, refused)
+                found = (Finding(name, CheckStatus.FAIL, error.message, error.hint),)
             finally:
                 await store.close()
+            return (_examined_configuration(self.config), model, *found, *await self._examined_cache())
         finally:
             await embedder.close()
+
+    async def cache_server_stats(self) -> CacheServerStats | None:
+        """What the shared cache's server holds, whether anything is open here or not; ``None`` without one.
+
+        Raises:
+            BackendError: The server cannot be asked.
+        """
+        async with self._cache_server() as server:
+            return None if server is None else await server.stats()
+
+    async def clear_cache(self, scope: Scope | None = None) -> int:
+        """Takes away what is cached, of one user or of all; see `Caches.clear`. Opens nothing but the cache's server.
+
+        Raises:
+            BackendError: The server did not do it.
+        """
+        if self.opened and self.caches is not None:
+            return await self.caches.clear(scope)
+        async with self._cache_server() as server:
+            if server is None:
+                return 0
+            if scope is None:
+                return await server.clear()
+            await server.purge(scope.user_digest, within=_PURGE_SECONDS)
+            return 0
+
+    @asynccontextmanager
+    async def _cache_server(self) -> AsyncIterator[HotCache | None]:
+        server = hot_cache_of(self.config)
+        if server is None:
+            yield None
+            return
+        await server.open()
+        try:
+            yield server
+        finally:
+            await server.close()
+
+    async def _examined_cache(self) -> tuple[Finding, ...]:
+        try:
+            async with self._cache_server() as server:
+                return () if server is None else await server.examine()
+        except BackendError as error:  # no failure: requests go on without it
+            return (Finding("cache", CheckStatus.WARN, error.message, error.hint),)
 
     def _check_calibration(self, model: str) -> None:
         if not calibration_for(model).fitted:
@@ -123,7 +173,8 @@ class Assembly:
 
     def _build(self, embedder: Embedder) -> None:
         config = self.config
-        self.recall = Recall(self.store, embedder)
+        retriever = DirectRetriever(self.store, embedder) if self.caches is None else self.caches.retriever
+        self.recall = Recall(retriever, lambda: calibration_for(embedder.fingerprint))
         self.remember = Remember(self.store, embedder, config.write_policy)
         self.plugin = Plugin(
             policy_of=lambda decision: (config.policy(decision), config.knows(decision)),
@@ -140,26 +191,6 @@ class Assembly:
             deadline_seconds=config.memory.deadline_ms / 1000,
             counters=self.counters,
         )
-
-
-def assemble(source: str | Path | Mapping[str, Any] | None) -> Assembly:
-    """The parts for a configuration, not opened yet.
-
-    Raises:
-        ConfigError: The configuration is wrong.
-    """
-    config = load_config(source)
-    embedding = config.memory.embedding
-    return Assembly(
-        config,
-        lambda: BertEmbedder(
-            config.memory.embedding_model,
-            query_prefix=embedding.query_prefix,
-            passage_prefix=embedding.passage_prefix,
-            batch_size=embedding.batch_size,
-            threads=embedding.threads,
-        ),
-    )
 
 
 async def _identified(embedder: Embedder, *, required: bool) -> bool:
@@ -189,83 +220,3 @@ def _examined_configuration(config: Config) -> Finding:
         advice = "remove what has no effect, or read docs/configuration.md"
         return Finding("configuration", CheckStatus.WARN, "; ".join(config.warnings), advice, data)
     return Finding("configuration", CheckStatus.OK, f"{config.file} is valid, backend {config.backend}", data=data)
-
-
-def _store(config: Config, embedder: Embedder | None) -> MemoryStore:
-    """The store of the configured backend, not opened; without an embedder it takes what it finds."""
-    return _valkey(config, embedder) if config.backend == "valkey" else _embedded(config, embedder)
-
-
-def _embedded(config: Config, embedder: Embedder | None) -> MemoryStore:
-    embedded = config.memory.embedded
-    return EmbeddedStore(
-        config.data_path,
-        dimension=embedder.dimension if embedder else None,
-        fingerprint=embedder.fingerprint if embedder else None,
-        promote_at=embedded.promote_at,
-        cache_bytes=embedded.cache_mb * 1024 * 1024,
-        busy_timeout_ms=embedded.busy_timeout_ms,
-        synchronous=embedded.synchronous,
-    )
-
-
-def _valkey(config: Config, embedder: Embedder | None) -> MemoryStore:
-    from router_memory.backends.valkey import Connection, ValkeyStore  # its client is loaded by those who use it
-
-    valkey = config.memory.valkey
-    if embedder is not None:
-        _check_dimension(config, embedder)
-    password = config.password("valkey")
-    return ValkeyStore(
-        Connection(
-            addresses=valkey.servers,
-            cluster=valkey.cluster,
-            database=valkey.database,
-            username=valkey.username,
-            password=password.get_secret_value() if password else "",
-            tls=_tls(config),
-            timeout=valkey.timeout,
-            read_from=valkey.read_from if valkey.cluster else "primary",
-            client_name=valkey.client_name,
-            search_clients=valkey.search_clients,
-        ),
-        dimension=embedder.dimension if embedder else None,
-        fingerprint=embedder.fingerprint if embedder else None,
-        prefix=valkey.collection_prefix,
-        index_name=valkey.index_name,
-        index_type=valkey.index_type,
-        metric=valkey.metric_type,
-        m=valkey.index_m,
-        ef_construction=valkey.index_ef_construction,
-        ef_runtime=valkey.ef_runtime,
-        promote_at=valkey.promote_at,
-        max_promoted=valkey.max_promoted,
-    )
-
-
-def _tls(config: Config) -> Tls | None:
-    """The certificates, read now."""
-    from router_memory.backends.valkey import Tls
-
-    if not config.memory.valkey.tls_enabled:
-        return None
-    return Tls(
-        ca=config.tls_pem("valkey", "tls_ca_path"),
-        insecure=config.memory.valkey.tls_insecure_skip_verify,
-        certificate=config.tls_pem("valkey", "client_cert_path"),
-        key=config.tls_pem("valkey", "client_key_path"),
-    )
-
-
-def _check_dimension(config: Config, embedder: Embedder) -> None:
-    """A dimension that stands in the file is a promise about the model; without one the model's is taken."""
-    valkey = config.memory.valkey
-    if "dimension" not in valkey.model_fields_set or valkey.dimension == embedder.dimension:
-        return
-    raise ConfigError(
-        f"{valkey.dimension} is not the dimension of the model {config.memory.embedding_model!r}, "
-        f"which is {embedder.dimension}",
-        file=config.file,
-        key_path=f"{MEMORY_PATH}.valkey.dimension",
-        hint="remove the key: the model's dimension is taken",
-    )

@@ -1,0 +1,33 @@
+"""The hot cache: what keeps the answers of the store, and what keeps them from being stale.
+
+Level 1 is in the process (`LocalCache`), level 2 on a server that all processes share (`SharedCache`, over a
+`HotCache`). `Epochs` says which state of a user's data is the current one. `CachedStore` and `CachedEmbedder` wrap
+what they are named after; `pipeline.cached` puts all of it before a search.
+"""
+
+from router_memory.cache.breaker import Breaker
+from router_memory.cache.embedder import CachedEmbedder
+from router_memory.cache.epochs import Epochs, Mark
+from router_memory.cache.flights import Flight, Flights
+from router_memory.cache.keys import query_key, vector_key
+from router_memory.cache.local import LocalCache
+from router_memory.cache.look import Look
+from router_memory.cache.meters import Meters
+from router_memory.cache.shared import SharedCache
+from router_memory.cache.store import CachedStore
+
+__all__ = [
+    "Breaker",
+    "CachedEmbedder",
+    "CachedStore",
+    "Epochs",
+    "Flight",
+    "Flights",
+    "LocalCache",
+    "Look",
+    "Mark",
+    "Meters",
+    "SharedCache",
+    "query_key",
+    "vector_key",
+]

@@ -1,0 +1,33 @@
+"""The composition root: a configuration becomes objects. The only importer of backends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from router_memory.backends.bert import BertEmbedder
+from router_memory.config import load_config
+from router_memory.wiring.assembly import Assembly
+
+__all__ = ["Assembly", "assemble"]
+
+
+def assemble(source: str | Path | Mapping[str, Any] | None) -> Assembly:
+    """The parts for a configuration, not opened yet.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
+    config = load_config(source)
+    embedding = config.memory.embedding
+    return Assembly(
+        config,
+        lambda: BertEmbedder(
+            config.memory.embedding_model,
+            query_prefix=embedding.query_prefix,
+            passage_prefix=embedding.passage_prefix,
+            batch_size=embedding.batch_size,
+            threads=embedding.threads,
+        ),
+    )
