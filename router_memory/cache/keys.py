@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from dataclasses import fields
 from hashlib import blake2b
+
+import orjson
 
 from router_memory.types import Scope, SearchQuery
 
@@ -21,10 +23,7 @@ def query_key(query: SearchQuery, fingerprint: str) -> bytes:
         query: What was asked.
         fingerprint: Of the embedder, with whatever else of it changes vectors.
     """
-    parts = [fingerprint]
-    for name in _NAMES:
-        parts += [name, *_texts(getattr(query, name))]
-    return _digest(b"query", parts)
+    return _digest(b"query", [fingerprint, [(name, _plain(getattr(query, name))) for name in _NAMES]])
 
 
 def vector_key(text: str, fingerprint: str) -> bytes:
@@ -32,25 +31,21 @@ def vector_key(text: str, fingerprint: str) -> bytes:
     return _digest(b"vector", [fingerprint, text])
 
 
-def _texts(value: object) -> Iterator[str]:
-    """A field's value as texts, different for different values."""
+def _plain(value: object) -> object:
+    """A field's value as JSON has it, different for different values."""
+    if isinstance(value, (str, int)):
+        return value
     if isinstance(value, Scope):
-        yield value.user_id
-        yield "" if value.project is None else f"={value.project}"
-    elif isinstance(value, frozenset):
-        yield str(len(value))
-        yield from sorted(map(str, value))
-    elif isinstance(value, (str, int)):
-        yield str(value)
-    else:
-        raise TypeError(f"a field of {type(value).__name__} has no form in a key")
+        return value.user_id, value.project
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    raise TypeError(f"a field of {type(value).__name__} has no form in a key")
 
 
-def _digest(kind: bytes, parts: list[str]) -> bytes:
-    """Lengths stand before the texts, so that no two lists are alike when joined."""
-    raw = [part.encode("utf-8", "surrogatepass") for part in parts]
-    state = blake2b(digest_size=KEY_BYTES, person=kind)
-    state.update(b",".join(str(len(part)).encode() for part in raw))
-    state.update(b";")
-    state.update(b"".join(raw))
-    return state.digest()
+def _digest(kind: bytes, value: object) -> bytes:
+    """Of the value as JSON, in which no two values are alike."""
+    try:
+        raw = orjson.dumps(value)
+    except orjson.JSONEncodeError:  # a lone surrogate, which the standard library escapes
+        raw = json.dumps(value).encode()
+    return blake2b(raw, digest_size=KEY_BYTES, person=kind).digest()

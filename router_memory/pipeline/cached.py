@@ -6,6 +6,7 @@ An answer is used only while its epoch is the user's current one. The epoch is r
 
 from __future__ import annotations
 
+import asyncio
 import math
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -13,14 +14,12 @@ from typing import TYPE_CHECKING
 from router_memory.cache import Flights
 from router_memory.errors import BackendTimeout
 from router_memory.pipeline.retrieval import Laps, Overloaded
-from router_memory.ranking import read
 from router_memory.types import CacheLevel, Retrieved
 
 if TYPE_CHECKING:
     from router_memory.cache import CachedEmbedder, Epochs, Flight, LocalCache, Look, Mark, Meters, SharedCache
-    from router_memory.pipeline.retrieval import DirectRetriever
-    from router_memory.ranking import Question
-    from router_memory.types import LexicalStatistics, Retrieval, SearchQuery
+    from router_memory.pipeline.retrieval import Asked, DirectRetriever
+    from router_memory.types import Retrieval, SearchQuery
 
 __all__ = ["CachedRetriever"]
 
@@ -65,16 +64,15 @@ class CachedRetriever:
             self._meters.count("level 1.dead")
             if self._local.get(query) is kept:  # nobody has replaced it meanwhile
                 self._local.drop(query)
-        if self._shared is not None and self._flights.get(query) is None:
-            epoch = await self._epochs.at_hand(query.scope)
-            if epoch is not None:  # then a look is all it takes, if it finds something
-                look = await self._look(self._shared, query)
-                found = await look.read(epoch)
-                if found is not None:
-                    self._keep(query, found, visit)
-                    return self._hit(found, CacheLevel.SHARED, visit)
-                return await self._joined(query, until, visit, look)
-        return await self._joined(query, until, visit, None)
+        remembered = self._epochs.remembered(query.scope)
+        if self._shared is None or remembered is None or self._flights.get(query) is not None:
+            return await self._joined(query, until, visit, None)
+        look = await self._look(self._shared, query)  # it is all that a hit takes
+        found = await look.read(remembered)
+        if found is not None:
+            self._keep(query, found, visit)
+            return self._hit(found, CacheLevel.SHARED, visit)
+        return await self._joined(query, until, visit, look)
 
     async def _joined(self, query: SearchQuery, until: float, visit: _Visit, look: Look | None) -> Retrieved:
         """The answer to a question that somebody else may be asking already.
@@ -112,38 +110,37 @@ class CachedRetriever:
         Level 2 and the store are asked at the same time.
         """
         visit = _Visit(self._epochs.mark(query.scope))
+        asking = asyncio.create_task(self._direct.asked(query), name="router-memory-ask")
         looked = look is not None
-        if look is None and self._shared is not None:
-            look = (await self._look(self._shared, query)).begun()
         try:
-            question = read(query.text)
-            statistics = await self._direct.statistics(query, question)
-            self._epochs.note(query.scope, statistics.epoch, visit.mark)
-            visit.laps.lap("statistics")
+            if look is None and self._shared is not None:
+                look = (await self._look(self._shared, query)).begun()
+            found = None
             if look is not None and not looked:
-                found = await look.read(statistics.epoch)
-                if found is not None:
-                    self._keep(query, found, visit)
-                    return self._hit(found, CacheLevel.SHARED, visit)
-            return await self._looked_up(query, question, statistics, look, until, visit)
+                found = await self._found(query, look, asking)
+            if found is not None:
+                self._keep(query, found, visit)
+                return self._hit(found, CacheLevel.SHARED, visit)
+            return await self._looked_up(await asking, look, until, visit)
         finally:
+            asking.cancel()
             if look is not None:
                 look.cancel()
 
-    async def _looked_up(
-        self,
-        query: SearchQuery,
-        question: Question,
-        statistics: LexicalStatistics,
-        look: Look | None,
-        until: float,
-        visit: _Visit,
-    ) -> Retrieved:
+    async def _found(self, query: SearchQuery, look: Look, asking: asyncio.Task[Asked]) -> Retrieval | None:
+        """What the look found, if it is of the current state, which the store says sooner or later."""
+        epoch = await self._epochs.at_hand(query.scope)
+        return await look.read((await asking).statistics.epoch if epoch is None else epoch)
+
+    async def _looked_up(self, asked: Asked, look: Look | None, until: float, visit: _Visit) -> Retrieved:
         """The answer of the store, kept where it may be."""
-        if look is not None and statistics.documents:
-            await look.vector(question.without(question.names(statistics)))
+        query = asked.query
+        self._epochs.note(query.scope, asked.statistics.epoch, visit.mark)
+        visit.laps.lap("statistics")
+        if look is not None and asked.statistics.documents:
+            await look.vector(asked.text)
             visit.laps.lap("cache")
-        retrieval = await self._direct.candidates(query, question, statistics, visit.laps, until=until)
+        retrieval = await self._direct.candidates(asked, visit.laps, until=until)
         if self._keep(query, retrieval, visit) and look is not None:
             look.keep(retrieval)
         self._meters.count("miss")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from router_memory.types import CandidateQuery, CandidateSet, LexicalStatistics,
 if TYPE_CHECKING:
     from router_memory.protocols import Embedder, MemoryStore
 
-__all__ = ["DirectRetriever", "Laps", "Overloaded"]
+__all__ = ["Asked", "DirectRetriever", "Laps", "Overloaded"]
 
 
 class Overloaded(Exception):
@@ -46,6 +47,25 @@ class Laps:
         self._last = now
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with what the user's statistics make of it.
+
+    Attributes:
+        query: What was asked.
+        question: Its text, read.
+        statistics: The user's epoch and the statistics of its words.
+        names: Its words that are part of a speaker's name.
+        text: What is embedded.
+    """
+
+    query: SearchQuery
+    question: Question
+    statistics: LexicalStatistics
+    names: frozenset[str]
+    text: str
+
+
 class DirectRetriever:
     """Looks candidates up in the store; implements `Retriever`.
 
@@ -61,33 +81,31 @@ class DirectRetriever:
     async def retrieve(self, query: SearchQuery, *, until: float = math.inf) -> Retrieved:
         """See `Retriever.retrieve`."""
         laps = Laps()
-        question = read(query.text)
         self._check_backlog(until)  # a request that cannot be served costs the store nothing
-        statistics = await self.statistics(query, question)
+        asked = await self.asked(query)
         laps.lap("statistics")
-        return Retrieved(await self.candidates(query, question, statistics, laps, until=until), seconds=laps.seconds)
+        return Retrieved(await self.candidates(asked, laps, until=until), seconds=laps.seconds)
 
-    async def statistics(self, query: SearchQuery, question: Question) -> LexicalStatistics:
-        """The user's epoch, and the statistics of the question's words."""
-        return await self._store.statistics(query.scope, question.terms)
+    async def asked(self, query: SearchQuery) -> Asked:
+        """The question read, with the user's epoch and the statistics of its words."""
+        question = read(query.text)
+        statistics = await self._store.statistics(query.scope, question.terms)
+        names = question.names(statistics)
+        return Asked(query, question, statistics, names, question.without(names))
 
-    async def candidates(
-        self, query: SearchQuery, question: Question, statistics: LexicalStatistics, laps: Laps, *, until: float
-    ) -> Retrieval:
+    async def candidates(self, asked: Asked, laps: Laps, *, until: float) -> Retrieval:
         """The rest of `retrieve`; raises what that does.
 
         Args:
-            query: What was asked.
-            question: Its text, read.
-            statistics: As `statistics` gives them.
+            asked: As `asked` gives it.
             laps: Takes the times.
             until: See `retrieve`.
         """
-        names = question.names(statistics)
+        query, question, statistics, names = asked.query, asked.question, asked.statistics, asked.names
         if statistics.documents == 0:
             return retrieval_of(question, names, statistics, CandidateSet(statistics.epoch, ()))
-        self._check_backlog(until, question.without(names))
-        vector = await self._embedder.embed_query(question.without(names))
+        self._check_backlog(until, asked.text)
+        vector = await self._embedder.embed_query(asked.text)
         laps.lap("embed")
         found = await self._store.candidates(
             CandidateQuery(

@@ -44,6 +44,7 @@ def test_only_this_machine_may_connect() -> None:
 def test_what_was_written_is_kept() -> None:
     assert OPTIONS["appendonly"] == "yes"
     assert OPTIONS["search.max-worker-suspension-secs"] == "0"
+    assert OPTIONS["search.skip-rdb-load"] == "yes"
     assert OPTIONS["maxmemory-policy"] == "noeviction"
     assert "maxmemory" in OPTIONS
     (volume,) = SERVICE["volumes"]

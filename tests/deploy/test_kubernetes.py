@@ -83,6 +83,8 @@ def test_what_was_written_is_kept() -> None:
     assert CONF["appendonly"] == "yes"
     assert CONF["appendfsync"] in ("everysec", "always")
     assert CONF["maxmemory-policy"] == "noeviction"
+    assert CONF["search.max-worker-suspension-secs"] == "0"
+    assert CONF["search.skip-rdb-load"] == "yes"
     (claim,) = SERVER["volumeClaimTemplates"]
     mounts = {mount["name"]: mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
     assert mounts[claim["metadata"]["name"]] == CONF["dir"]

@@ -27,7 +27,8 @@ _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _LOG_LINES = 30
 # Else Search 1.2.1 hangs for ever when a script writes while a snapshot is being saved (its issue 1260).
-_SEARCH_CONFIG = {"search.max-worker-suspension-secs": "0"}
+# And loses vectors once it has read an index back from disk.
+_SEARCH_CONFIG = {"search.max-worker-suspension-secs": "0", "search.skip-rdb-load": "yes"}
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 

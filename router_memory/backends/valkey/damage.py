@@ -55,5 +55,6 @@ def reading(operation: str, location: str) -> Iterator[None]:
             f"{location}: {error}",
             backend=BACKEND,
             operation=operation,
-            hint="something else wrote under this collection_prefix, or this is a defect: please report it",
+            hint="the index may have been damaged by a restart, or something else wrote under this collection_prefix: "
+            "router-memory doctor says which",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha1
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from router_memory.backends.valkey.keys import schema_key
-from router_memory.backends.valkey.query import LONGEST_TIMEOUT_MS, Knn, Options, nearest, owned_by
+from router_memory.backends.valkey.query import LONGEST_TIMEOUT_MS, Knn, Options, counted, nearest, owned_by
 from router_memory.backends.valkey.records import encode_vectors
 from router_memory.backends.valkey.schema import Layout, Shape, create_main
 from router_memory.backends.valkey.totals import server_facts, totals
-from router_memory.backends.valkey.translate import Forbidden, ScriptMissing
+from router_memory.backends.valkey.translate import Forbidden, IndexMissing, ScriptMissing
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch, InvalidRequest
 from router_memory.types import REACHABLE, CheckStatus, Finding, Scope, StoreStats, several, size_text
 
@@ -32,12 +33,17 @@ OK, WARN, FAIL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
 
 _OPERATION = "examine"
 _SUSPENSION = "search.max-worker-suspension-secs"
+_SKIPPED = "search.skip-rdb-load"
 _OLDEST_SERVER = (9, 0, 1)
 _OLDEST_MODULE = (1, 2, 0)
 _ROUNDS = 20
+_LOOKS = 25
+_LOOK_SECONDS = 0.1
+"""Between two looks at an index that seems to have lost vectors; writes may be under way."""
 _SLOW_PING_SECONDS = 0.01
 _MEMORY_WARNING = 0.8
 _ENOUGH_TO_MEASURE = 1_000
+_NOBODY = "0" * 32  # in the place of a user's digest
 _VECTOR_COPIES = 2.0  # one in the hash, one in the FLAT index
 _TEXT_BYTES = 5_100
 """Of a memory of 200 characters beside its vector: hash, tags, statistics, order; measured by ``bench.valkey``."""
@@ -100,6 +106,7 @@ class Examination:
         checks = {
             "module": self._module,
             "saving": self._saving,
+            "loading": self._loading,
             "data": self._data,
             "index": self._index,
             "rights": self._rights,
@@ -164,11 +171,9 @@ class Examination:
 
     async def _saving(self) -> Finding:
         """Whether a script may write while a child process saves (valkey-search issue 1260)."""
-        try:
-            replies = await self.connection.command(_OPERATION, "CONFIG", "GET", _SUSPENSION, everywhere=True)
-        except BackendRejected:
+        values = await self._setting(_SUSPENSION)
+        if values is None:
             return Finding("saving", OK, f"{_SUSPENSION} may not be read by this user; it should be 0")
-        values = {_text(value) for reply in replies.values() for value in _pairs(reply).values()}
         if values <= {"0"}:
             return Finding("saving", OK, "writes go on while the server saves")
         return Finding(
@@ -177,6 +182,34 @@ class Examination:
             f"{_SUSPENSION} is {', '.join(sorted(values))}: a write while the server saves may stop it for good",
             f"CONFIG SET {_SUSPENSION} 0, and the same in its configuration",
         )
+
+    async def _loading(self) -> Finding:
+        """Whether a server that starts, or a replica, makes its FLAT index anew.
+
+        Search 1.2.1 forgets which numbers the vectors of a FLAT index have that it reads from a file, and gives them
+        to new vectors again, which are not found then; searches give other memories in their place.
+        """
+        if self.shape.index_type != "flat":
+            return Finding("loading", OK, "an index that is no FLAT one is whole after a restart")
+        values = await self._setting(_SKIPPED)
+        if values is None:
+            return Finding("loading", OK, f"{_SKIPPED} may not be read by this user; it should be yes")
+        if values <= {"yes"}:
+            return Finding("loading", OK, "the index is made anew when the server starts")
+        return Finding(
+            "loading",
+            WARN,
+            f"{_SKIPPED} is {', '.join(sorted(values))}: memories stored after a restart may not be found",
+            f"CONFIG SET {_SKIPPED} yes on every node and replica, and the same in their configuration",
+        )
+
+    async def _setting(self, name: str) -> set[str] | None:
+        """The values that the primaries have for a setting; ``None`` when this user may not read them."""
+        try:
+            replies = await self.connection.command(_OPERATION, "CONFIG", "GET", name, everywhere=True)
+        except BackendRejected:
+            return None
+        return {_text(value) for reply in replies.values() for value in _pairs(reply).values()}
 
     async def _data(self) -> Finding:
         key = schema_key(self.index.prefix)
@@ -213,10 +246,49 @@ class Examination:
         if not info.ready:
             advice = "searches are partial until it is done; nothing is lost"
             return Finding("index", WARN, f"{text}, being built, {info.progress:.0%} done", advice, data)
+        data["lost"] = lost = await self._lost()
+        if lost > info.failures:
+            where = ", on every primary" if self.connection.cluster else ""
+            advice = (
+                f"set {_SKIPPED} yes and make the index anew{where}, which keeps the memories (if they are lost again "
+                f"at once, something else writes under this collection_prefix): {self.index.drop_command}"
+            )
+            return Finding("index", FAIL, f"{text}; {lost:,} of them cannot be found", advice, data)
         if info.failures:
             advice = "something else writes under this collection_prefix: give it to this program alone"
             return Finding("index", WARN, f"{text}; {info.failures:,} hashes could not be read", advice, data)
         return Finding("index", OK, f"{text}, ready", data=data)
+
+    async def _lost(self) -> int:
+        """How many keys of the index, on all primaries, have no vector in it: see `_loading`.
+
+        What is being written at the moment is among them at times. It counts when it stays while nothing changes, or
+        through many looks.
+        """
+        nodes = await self.connection.command(_OPERATION, "INFO", "server", everywhere=True)
+        before: list[tuple[int, int]] = []
+        least = 0
+        for look in range(_LOOKS):
+            held = [await self._held_by(_text(node)) for node in nodes]
+            lost = sum(keys - vectors for keys, vectors in held)
+            least = min(least, lost) if look else lost
+            if lost == 0 or held == before:
+                return lost
+            before = held
+            await asyncio.sleep(_LOOK_SECONDS)
+        return least
+
+    async def _held_by(self, node: str) -> tuple[int, int]:
+        """Keys and vectors of one node's index; Search indexes what a script wrote when it is asked for something."""
+        options = Options(timeout_ms=min(int(self.connection.timeout * 1000), LONGEST_TIMEOUT_MS))
+        asked = counted(self.index.name, _NOBODY, replace(options, local=self.connection.cluster))
+        try:
+            await self.connection.command(_OPERATION, *asked, node=node)
+            info = _pairs(await self.connection.command(_OPERATION, "FT.INFO", self.index.name, node=node))
+        except IndexMissing:
+            return 0, 0
+        indexes = (_pairs(field["index"]) for field in map(_pairs, info["attributes"]) if "index" in field)
+        return int(info["num_docs"]), sum(int(index["size"]) for index in indexes)
 
     async def _rights(self) -> Finding:
         """Does what requests do, on a key of nobody's that no index holds and that is gone in the end."""
@@ -367,7 +439,7 @@ class Examination:
     async def _latency(self) -> Finding:
         """Medians of a PING, of a read, and of a search of nobody's memories."""
         dimension = self.index.layout.dimension if self.index.layout else self.wanted.dimension if self.wanted else 0
-        key = f"{self.index.prefix}meta:{{{'0' * 32}}}"
+        key = f"{self.index.prefix}meta:{{{_NOBODY}}}"
         ping = await self._timed(lambda: self.connection.command(_OPERATION, "PING"))
         read = await self._timed(lambda: self.connection.command(_OPERATION, "HGET", key, "epoch", key=key))
         data = {"ping_seconds": ping, "read_seconds": read}

@@ -285,11 +285,11 @@ class MainIndex:
                 + ", ".join(f"{name} {found[name]} instead of {wanted[name]}" for name in different),
                 (", ".join(wanted[name] for name in different), ", ".join(found[name] for name in different)),
                 "configure what it has, or another index_name; to index the memories anew as configured, stop every "
-                f"process that uses it and drop it, which keeps the memories: {self._drop_command}",
+                f"process that uses it and drop it, which keeps the memories: {self.drop_command}",
             )
 
     @property
-    def _drop_command(self) -> str:
+    def drop_command(self) -> str:
         """What an operator types; the login and TLS options of the server come on top."""
         host, port = self._connection.addresses[0]
         return f"valkey-cli -h {host} -p {port} -n {self._connection.database} FT.DROPINDEX {self.name}"

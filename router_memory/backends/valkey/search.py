@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Searcher"]
 
+_log = logging.getLogger("router_memory.valkey")
+
 _OPERATION = "candidates"
 _TRIES = 3
 """How often a search is made when writes of the same user come in between, or an index turns out to be gone."""
@@ -39,6 +42,8 @@ _KNOWN_USERS = 10_000
 _WIDER = 4
 _PATIENCE_SECONDS = 0.5
 _FILL_SECONDS = 0.02
+_SILENT_SECONDS = 600.0
+"""How long nothing more is logged of an index that lacks memories."""
 _MORE = MORE.encode()
 
 
@@ -57,6 +62,7 @@ class Searcher:
         self._promotions = promotions
         self._vectors_per_memory: LRUCache[str, float] = LRUCache(_KNOWN_USERS)
         self._short: LRUCache[str, bytes] = LRUCache(_KNOWN_USERS)
+        self._silent_until = -math.inf
 
     async def candidates(self, query: CandidateQuery, deadline: float) -> CandidateSet:
         """See `MemoryStore.candidates`.
@@ -124,7 +130,8 @@ class Searcher:
     async def _is_known_short(self, plan: Plan, found: Found, *, last_try: bool) -> bool:
         """Whether it is known that the index lacks some of the user's vectors although it is not filling.
 
-        So it is when hashes were tampered with. Else the index is looked at: it may be filling.
+        So it is when hashes were tampered with, or the server damaged the index when it loaded it. Else the index is
+        looked at: it may be filling.
         """
         if plan.graph is not None:
             self._promotions.suspend(plan.keys)
@@ -134,7 +141,16 @@ class Searcher:
         await self._index.refresh(_OPERATION, plan.keys.meta)
         if last_try and self._index.ready and found.epoch_after is not None:
             self._short[plan.keys.user] = found.epoch_after
+            self._warn()
         return False
+
+    def _warn(self) -> None:
+        """Logs once in a while that the index is full and lacks memories all the same."""
+        if monotonic() < self._silent_until:
+            return
+        self._silent_until = monotonic() + _SILENT_SECONDS
+        location, name = self._connection.location, self._index.name
+        _log.warning("%s: the index %s is ready and lacks memories: router-memory doctor says why", location, name)
 
     def _is_missing_all(self, plan: Plan, found: Found) -> bool:
         """Whether an index that is not whole, and may yet become so, gave nothing of what a user has."""
