@@ -40,7 +40,9 @@ class Breaker:
     def succeeded(self) -> bool:
         """Takes note of an answer. Whether it has closed the breaker."""
         reopened = not self.closed
-        self._failures, self._pause = 0, _FIRST_PAUSE_SECONDS
+        self._failures = 0
+        if reopened:
+            self._pause = max(_FIRST_PAUSE_SECONDS, self._pause / 2)  # one that opens again soon stays open longer
         return reopened
 
     def failed(self) -> bool:

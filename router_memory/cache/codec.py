@@ -16,25 +16,25 @@ import struct
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from sys import getsizeof
 from time import time
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import orjson
 
-from router_memory.cache.keys import KEY_BYTES
+from router_memory.cache.keys import KEY_BYTES, VERSION
 from router_memory.types import Columns, LexicalStatistics, MemoryRecord, MemoryType, Retrieval, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Unreadable", "decode", "decode_vector", "encode", "encode_vector", "epoch_of", "weight"]
+__all__ = ["Expired", "Unreadable", "decode", "decode_vector", "encode", "encode_vector", "epoch_of", "weight"]
 
-VERSION = 1
 COMPRESS_FROM = 64 * 1024
 """Bytes from which a body is deflated: below, the time costs more than the network."""
 
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
 """Longest body. What is longer would hold up everything else while it is written or read."""
 
 _MAGIC = b"rmhc"
@@ -68,6 +68,10 @@ class Unreadable(Exception):
     """The bytes are no answer to the question, or of a version that this one cannot read."""
 
 
+class Expired(Unreadable):
+    """The answer is past its time."""
+
+
 def encode(retrieval: Retrieval, key: bytes, *, ttl: float) -> bytes:
     """An answer as bytes.
 
@@ -96,7 +100,7 @@ def epoch_of(raw: bytes, key: bytes) -> str:
     """The epoch of the answer that the bytes are, without reading more of it.
 
     Raises:
-        Unreadable: They are none, are another question's, of another version, or too old.
+        Unreadable: They are none, are another question's, or of another version.
     """
     flags, end = _checked(raw, key)
     del flags
@@ -113,8 +117,11 @@ def decode(raw: bytes, key: bytes, scope: Scope) -> Retrieval:
 
     Raises:
         Unreadable: See `epoch_of`; or they are damaged.
+        Expired: It is past its time.
     """
     flags, end = _checked(raw, key)
+    if _HEAD.unpack_from(raw)[4] < time() * 1000:
+        raise Expired
     if zlib.crc32(memoryview(raw)[_HEAD.size :]) != _HEAD.unpack_from(raw)[5]:
         raise Unreadable("damaged")
     try:
@@ -153,7 +160,9 @@ def weight(retrieval: Retrieval) -> int:
     """What an answer takes in memory with its ranking, in bytes, roughly."""
     records, columns = retrieval.records, retrieval.columns
     numbers = sum(int(getattr(columns, name).nbytes) for name, _ in _COLUMNS)
-    texts = sum(len(record.content) for record in records) if isinstance(records, tuple) else _packed_bytes(records)
+    texts = (
+        sum(getsizeof(record.content) for record in records) if isinstance(records, tuple) else _packed_bytes(records)
+    )
     return _RETRIEVAL_BYTES + _COLUMN_FACTOR * numbers + _RECORD_BYTES * len(records) + texts
 
 
@@ -176,6 +185,7 @@ def _body(retrieval: Retrieval) -> bytes:
             dict(statistics.frequency),
             retrieval.exact,
             len(records),
+            sorted({record.type.value for record in retrieval.records}),
         ]
     )
     head += b" " * (-(_LENGTH.size + len(head)) % 8)
@@ -207,13 +217,11 @@ def _checked(raw: bytes, key: bytes) -> tuple[int, int]:
     """The flags, and where the epoch ends."""
     if len(raw) < _HEAD.size + KEY_BYTES:
         raise Unreadable("too short")
-    magic, version, flags, length, until, _ = _HEAD.unpack_from(raw)
+    magic, version, flags, length, _, _ = _HEAD.unpack_from(raw)
     if magic != _MAGIC or version != VERSION:
         raise Unreadable("of another version")
     if raw[_HEAD.size : _HEAD.size + KEY_BYTES] != key:
         raise Unreadable("another question's")
-    if until < time() * 1000:
-        raise Unreadable("too old")
     return flags, _HEAD.size + KEY_BYTES + length
 
 
@@ -228,7 +236,7 @@ def _inflated(raw: bytes) -> bytes:
 def _read(body: bytes, epoch: str, scope: Scope) -> Retrieval:
     (size,) = _LENGTH.unpack_from(body)
     at = _LENGTH.size + size
-    text, query_text, names, stems, documents, length_sum, frequency, exact, count = orjson.loads(
+    text, query_text, names, stems, documents, length_sum, frequency, exact, count, kinds = orjson.loads(
         memoryview(body)[_LENGTH.size : at]
     )
     arrays: dict[str, NDArray[Any]] = {}
@@ -238,8 +246,10 @@ def _read(body: bytes, epoch: str, scope: Scope) -> Retrieval:
         at += arrays[name].nbytes
     ends = np.frombuffer(body, dtype=_ENDS, count=count + 1, offset=at)
     at += ends.nbytes
-    if at + int(ends[-1]) != len(body):
+    if ends[0] != 0 or np.any(ends[1:] < ends[:-1]) or at + int(ends[-1]) != len(body):
         raise Unreadable("of another length")
+    for kind in kinds:  # a record is read when it is asked for, which is too late to find out
+        MemoryType(kind)
     arrays["frequency"] = arrays["frequency"].reshape(len(stems), count).T  # sums of another order differ
     return Retrieval(
         epoch=epoch,

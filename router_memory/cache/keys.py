@@ -10,9 +10,12 @@ import orjson
 
 from router_memory.types import Scope, SearchQuery
 
-__all__ = ["KEY_BYTES", "query_key", "vector_key"]
+__all__ = ["KEY_BYTES", "VERSION", "query_key", "vector_key"]
 
 KEY_BYTES = 32
+VERSION = 1
+"""Of what is kept, and of how it is derived: raise it with the form of values, and when stems or columns come out
+otherwise, so that releases that run side by side do not read each other's values."""
 _NAMES = tuple(field.name for field in fields(SearchQuery))
 
 
@@ -23,7 +26,7 @@ def query_key(query: SearchQuery, fingerprint: str) -> bytes:
         query: What was asked.
         fingerprint: Of the embedder, with whatever else of it changes vectors.
     """
-    return _digest(b"query", [fingerprint, [(name, _plain(getattr(query, name))) for name in _NAMES]])
+    return _digest(b"query", [VERSION, fingerprint, [(name, _plain(getattr(query, name))) for name in _NAMES]])
 
 
 def vector_key(text: str, fingerprint: str) -> bytes:

@@ -10,7 +10,16 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
 from router_memory.cache.breaker import Breaker
-from router_memory.cache.codec import Unreadable, decode, decode_vector, encode, encode_vector, epoch_of, weight
+from router_memory.cache.codec import (
+    Expired,
+    Unreadable,
+    decode,
+    decode_vector,
+    encode,
+    encode_vector,
+    epoch_of,
+    weight,
+)
 from router_memory.cache.keys import query_key, vector_key
 from router_memory.cache.local import jittered
 from router_memory.cache.look import Look
@@ -35,14 +44,16 @@ _log = logging.getLogger("router_memory.cache")
 _BACKGROUND = 64
 """Most values that wait to be written; further ones are not kept."""
 _BACKGROUND_SECONDS = 1.0
+_LAST_SECONDS = 0.25
 _FILL_AFTER_SECONDS = 0.005
 """Values are written when the request that they come from is answered."""
 _LARGE_BYTES = 512 * 1024
 """Answers from this weight on are encoded on a thread."""
 _PURGE_AGAIN_SECONDS = 1.0
-_PURGE_NOW_SECONDS = 5.0
+_PURGE_NOW_SECONDS = 1.0
 _MOST_UNPURGED = 100_000
 _COMPLAINT_SECONDS = 60.0
+_NOBODY = "0" * 32
 
 
 class SharedCache:
@@ -85,6 +96,7 @@ class SharedCache:
         self._unpurged: dict[str, float] = {}  # since when, by user
         self._purging: asyncio.Task[None] | None = None
         self._complained: dict[str, float] = {}
+        self._failed_last = _NOBODY, vector_key("", "")
         self._closed = False
 
     async def open(self) -> None:
@@ -98,8 +110,10 @@ class SharedCache:
         self._begin(self._probe(_BACKGROUND_SECONDS))
 
     async def close(self) -> None:
-        """Ends what is under way; what is to be forgotten is tried once more, for a second at most."""
+        """Ends what is under way after a moment; what is to be forgotten is tried once more, for a second at most."""
         self._closed = True
+        if self._tasks and self._breaker.closed:  # a process that answers one question is to leave its answer
+            await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
         tasks = [*self._tasks, *([self._purging] if self._purging is not None else [])]
         for task in tasks:
             task.cancel()
@@ -149,6 +163,7 @@ class SharedCache:
         try:
             looked = await self.server.get(query.scope.user_digest, key, vector=vector, within=self.timeout)
         except BackendError as error:
+            self._failed_last = query.scope.user_digest, key
             self._failed("look", error)
             return None
         self._answered()
@@ -171,6 +186,9 @@ class SharedCache:
                 self._meters.count("level 2.dead")
                 return None
             return decode(looked.value, key, query.scope)
+        except Expired:
+            self._meters.count("level 2.expired")
+            return None
         except Unreadable as error:
             self._meters.count("level 2.unreadable")
             self._complain("unreadable", "%s: a value cannot be used: %s", self.server.location, error)
@@ -185,7 +203,8 @@ class SharedCache:
             retrieval: The answer, coherent and whole.
             lease: As the look gave it that found nothing.
         """
-        self._begin(self._keep(query, key, retrieval, lease))
+        if self._breaker.closed:
+            self._begin(self._keep(query, key, retrieval, lease))
 
     async def _keep(self, query: SearchQuery, key: bytes, retrieval: Retrieval, lease: bytes) -> None:
         await asyncio.sleep(_FILL_AFTER_SECONDS)
@@ -275,6 +294,8 @@ class SharedCache:
                 self._failed("purge", error)
             else:
                 return
+        else:
+            self._meters.count("purge.failed")
         if len(self._unpurged) < _MOST_UNPURGED:
             self._unpurged[user] = monotonic()
         if not self._closed and (self._purging is None or self._purging.done()):
@@ -292,6 +313,7 @@ class SharedCache:
         """Purges a user, and strikes out what was noted before it began; later notes are about later writes."""
         began = monotonic()
         await self.server.purge(user, within=within)
+        self._answered()
         if self._unpurged.get(user, math.inf) <= began:
             del self._unpurged[user]
         self._meters.count("purge")
@@ -326,8 +348,9 @@ class SharedCache:
         return False
 
     async def _probe(self, within: float) -> None:
+        """Asks what failed last: another key may be on another node, or small enough to come in time."""
         try:
-            await self.server.get_vector(vector_key("", ""), within=within)
+            await self.server.get(*self._failed_last, within=within)
         except BackendError as error:
             self._failed("probe", error)
         else:
@@ -335,14 +358,14 @@ class SharedCache:
 
     def _answered(self) -> None:
         if self._breaker.succeeded():
-            _log.info("%s: the shared cache answers again", self.server.location)
+            self._complain("closed", "%s: the shared cache answers again", self.server.location)
 
     def _failed(self, what: str, error: BackendError) -> None:
         """Counts a failure. One of the connection counts against the server; a refusal concerns one key or right."""
         self._meters.count(f"{what}.failed")
         if isinstance(error, BackendUnavailable):
             if self._breaker.failed():
-                _log.warning("the shared cache is left aside until it answers: %s", error)
+                self._complain("open", "the shared cache is left aside until it answers: %s", error)
         else:
             self._answered()
             self._complain(what, "the shared cache refuses a %s: %s", what, error)

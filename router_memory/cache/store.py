@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from router_memory.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence
     from datetime import datetime
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 __all__ = ["CachedStore"]
+
+_CLOSE_SECONDS = 2.0
 
 
 class CachedStore:
@@ -71,8 +75,10 @@ class CachedStore:
     async def close(self) -> None:
         """See `MemoryStore.close`."""
         if self._erasures:
-            await asyncio.wait(self._erasures)
+            await asyncio.wait(self._erasures, timeout=_CLOSE_SECONDS)
         await self._store.close()
+        if self._erasures:  # those that go on fail now
+            await asyncio.wait(self._erasures, timeout=_CLOSE_SECONDS)
 
     async def epoch(self, scope: Scope) -> str:
         """See `MemoryStore.epoch`."""
@@ -159,12 +165,20 @@ class CachedStore:
 
     async def _erase(self, scope: Scope, write: Coroutine[Any, Any, _T]) -> _T:
         try:
-            return await write
-        finally:  # also when nothing is known of the write
-            self._epochs.wrote(scope)
-            self._local.purge(scope)
-            if self._shared is not None:
-                await self._shared.purge(scope)
+            result = await write
+        except InvalidRequest:
+            raise
+        except (Exception, asyncio.CancelledError):  # what became of it may be unknown
+            await self._purge(scope)
+            raise
+        await self._purge(scope)
+        return result
+
+    async def _purge(self, scope: Scope) -> None:
+        self._epochs.wrote(scope)
+        self._local.purge(scope)
+        if self._shared is not None:
+            await self._shared.purge(scope)
 
     def _ended(self, erasure: asyncio.Task[Any]) -> None:
         self._erasures.discard(erasure)

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from router_memory.cache import Flights
-from router_memory.errors import BackendTimeout
+from router_memory.errors import BackendTimeout, EmbeddingError, MissingExtra
 from router_memory.pipeline.retrieval import Laps, Overloaded
 from router_memory.types import CacheLevel, Retrieved
 
@@ -64,39 +64,32 @@ class CachedRetriever:
             self._meters.count("level 1.dead")
             if self._local.get(query) is kept:  # nobody has replaced it meanwhile
                 self._local.drop(query)
-        remembered = self._epochs.remembered(query.scope)
-        if self._shared is None or remembered is None or self._flights.get(query) is not None:
-            return await self._joined(query, until, visit, None)
-        look = await self._look(self._shared, query)  # it is all that a hit takes
-        found = await look.read(remembered)
-        if found is not None:
-            self._keep(query, found, visit)
-            return self._hit(found, CacheLevel.SHARED, visit)
-        return await self._joined(query, until, visit, look)
+        return await self._joined(query, until, visit)
 
-    async def _joined(self, query: SearchQuery, until: float, visit: _Visit, look: Look | None) -> Retrieved:
+    async def _joined(self, query: SearchQuery, until: float, visit: _Visit) -> Retrieved:
         """The answer to a question that somebody else may be asking already.
 
         One who joins may have come after a write that the answer under way does not know of, so the epoch decides. The
-        one who began may have less time left; then another one begins.
+        one who began may have less time left; then this one begins.
         """
+        alone = False
         while perf_counter() < until:
-            flight = self._flights.get(query)
+            flight = None if alone else self._flights.get(query)
             if flight is None:
-                return await self._flights.begin(query, self._answer(query, until, look), until=until).answer()
+                return await self._flights.begin(query, self._answer(query, until), until=until).answer()
             laps = Laps()
             try:
                 retrieval = (await flight.answer()).retrieval
             except (Overloaded, TimeoutError, BackendTimeout):
                 if until <= flight.until:
                     raise
+                alone = True
             else:
-                hurried = retrieval.partial and until > flight.until
-                if not hurried and await self._is_new_enough(retrieval, flight, query, visit):
+                alone = retrieval.partial and until > flight.until
+                if not alone and await self._is_new_enough(retrieval, flight, query, visit):
                     laps.lap("joined")
                     self._meters.count("joined")
                     return Retrieved(retrieval, CacheLevel.JOINED, laps.seconds)
-            look = None
         raise TimeoutError
 
     async def _is_new_enough(
@@ -104,38 +97,45 @@ class CachedRetriever:
     ) -> bool:
         return flight.began >= visit.began or retrieval.epoch == await self._epochs.current(query.scope)
 
-    async def _answer(self, query: SearchQuery, until: float, look: Look | None) -> Retrieved:
-        """The answer of the store, or of level 2 where that was not looked into yet.
-
-        Level 2 and the store are asked at the same time.
-        """
+    async def _answer(self, query: SearchQuery, until: float) -> Retrieved:
+        """The answer of level 2, or of the store, which is asked meanwhile unless the epoch is remembered."""
         visit = _Visit(self._epochs.mark(query.scope))
-        asking = asyncio.create_task(self._direct.asked(query), name="router-memory-ask")
-        looked = look is not None
+        look = None if self._shared is None else await self._look(self._shared, query)
+        remembered = self._epochs.remembered(query.scope)
+        found: Retrieval | None = None
+        asking: asyncio.Task[Asked] | None = None
         try:
-            if look is None and self._shared is not None:
-                look = (await self._look(self._shared, query)).begun()
-            found = None
-            if look is not None and not looked:
-                found = await self._found(query, look, asking)
+            if look is not None and remembered is not None:
+                found = await look.read(remembered)
+            elif look is not None:
+                look = look.begun()  # before the store is asked, for its answer takes longer to use
+            if found is None:
+                asking = asyncio.create_task(self._direct.asked(query), name="router-memory-ask")
+                if look is not None and remembered is None:
+                    found = await look.read(await self._epoch(query, asking, visit))
             if found is not None:
                 self._keep(query, found, visit)
                 return self._hit(found, CacheLevel.SHARED, visit)
-            return await self._looked_up(await asking, look, until, visit)
+            return await self._looked_up(await self._asked(query, asking, visit), look, until, visit)
         finally:
-            asking.cancel()
+            if asking is not None:
+                asking.cancel()
             if look is not None:
                 look.cancel()
 
-    async def _found(self, query: SearchQuery, look: Look, asking: asyncio.Task[Asked]) -> Retrieval | None:
-        """What the look found, if it is of the current state, which the store says sooner or later."""
+    async def _epoch(self, query: SearchQuery, asking: asyncio.Task[Asked], visit: _Visit) -> str:
+        """The current one, which the store says sooner or later."""
         epoch = await self._epochs.at_hand(query.scope)
-        return await look.read((await asking).statistics.epoch if epoch is None else epoch)
+        return (await self._asked(query, asking, visit)).statistics.epoch if epoch is None else epoch
+
+    async def _asked(self, query: SearchQuery, asking: asyncio.Task[Asked] | None, visit: _Visit) -> Asked:
+        asked = await (self._direct.asked(query) if asking is None else asking)
+        self._epochs.note(query.scope, asked.statistics.epoch, visit.mark)
+        return asked
 
     async def _looked_up(self, asked: Asked, look: Look | None, until: float, visit: _Visit) -> Retrieved:
         """The answer of the store, kept where it may be."""
         query = asked.query
-        self._epochs.note(query.scope, asked.statistics.epoch, visit.mark)
         visit.laps.lap("statistics")
         if look is not None and asked.statistics.documents:
             await look.vector(asked.text)
@@ -147,9 +147,15 @@ class CachedRetriever:
         self._meters.time("miss", visit.began)
         return Retrieved(retrieval, CacheLevel.MISS, visit.laps.seconds)
 
-    async def _look(self, shared: SharedCache, query: SearchQuery) -> Look:
-        """A look into level 2 for an answer, and for the vector if there is none."""
-        await self._embedder.identify()  # what vectors are is part of every key
+    async def _look(self, shared: SharedCache, query: SearchQuery) -> Look | None:
+        """A look into level 2 for an answer, and for the vector if there is none; not begun.
+
+        What vectors are is part of every key; without a model there is none, and whoever needs one will say so.
+        """
+        try:
+            await self._embedder.identify()
+        except (EmbeddingError, MissingExtra):
+            return None
         return shared.look_for(query, self._embedder)
 
     def _hit(self, retrieval: Retrieval, level: CacheLevel, visit: _Visit) -> Retrieved:

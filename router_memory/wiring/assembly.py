@@ -24,7 +24,7 @@ from router_memory.wiring.stores import store_of
 
 __all__ = ["Assembly"]
 
-_PURGE_SECONDS = 5.0
+_PURGE_SECONDS = 1.0
 
 
 class Assembly:

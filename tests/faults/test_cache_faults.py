@@ -288,7 +288,7 @@ async def test_every_flipped_bit_leaves_answers_right(own_server: OwnServer, tmp
             assert outcome.status is Status.USED, bit
             assert _injected(outcome) == wanted, bit
             after = caches_of(parts).stats().counts
-            names = ("level 2.hit", "level 2.dead", "level 2.unreadable")
+            names = ("level 2.hit", "level 2.dead", "level 2.expired", "level 2.unreadable")
             assert sum(after.get(name, 0) - before.get(name, 0) for name in names) == 1, bit
             told += after.get("level 2.hit", 0) == before.get("level 2.hit", 0)
             await fills_ended(parts)

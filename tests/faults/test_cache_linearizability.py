@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 QUICK, FULL = 2_000, 20_000
 EPOCH_MAX_AGE_MS = 100
-LEAST_SHARE = 0.05
+LEAST_SHARE = 0.02
 """Of the searches, that each level must have answered; else the test says nothing about it."""
 
 

@@ -16,7 +16,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from router_memory.cache import codec
-from router_memory.cache.codec import Unreadable, decode, decode_vector, encode, encode_vector, epoch_of, weight
+from router_memory.cache.codec import (
+    Expired,
+    Unreadable,
+    decode,
+    decode_vector,
+    encode,
+    encode_vector,
+    epoch_of,
+    weight,
+)
+from router_memory.cache.keys import VERSION
 from router_memory.ranking import Evidence, Ranked, calibration_for
 from router_memory.types import Candidate, Columns, Document, MemoryRecord, MemoryType, RankingMode, Retrieval, Scope
 from tests.unit.cache.parts import ALICE, KEY, answer, answer_of
@@ -190,7 +200,7 @@ def test_foreign_bytes_are_unreadable(raw: bytes) -> None:
             decode_vector(made, KEY, 16)
 
 
-def framed(body: bytes, *, version: int = codec.VERSION, flags: int = 0, seconds: float = 60) -> bytes:
+def framed(body: bytes, *, version: int = VERSION, flags: int = 0, seconds: float = 60) -> bytes:
     """A body with a head that fits it."""
     rest = KEY + b"one" + body
     until = int((time() + seconds) * 1000)
@@ -210,12 +220,13 @@ def test_other_versions_keys_and_times_are_unreadable() -> None:
         (raw, other),
         (raw[:4] + b"\x02" + raw[5:], KEY),
         (raw[:4] + b"\x00" + raw[5:], KEY),
-        (encode(TEA, KEY, ttl=-1), KEY),
     ):
         with pytest.raises(Unreadable):
             decode(made, key, ALICE)
         with pytest.raises(Unreadable):
             epoch_of(made, key)
+    with pytest.raises(Expired):
+        decode(encode(TEA, KEY, ttl=-1), KEY, ALICE)
 
 
 HEADS: list[Any] = [

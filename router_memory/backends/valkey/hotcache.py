@@ -13,7 +13,9 @@ one in place of the hash; a fill is kept only where the lease is still the one i
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from secrets import token_bytes
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from router_memory.backends.valkey.hotcache_examine import CacheExamination, cache_stats
@@ -103,35 +105,40 @@ class ValkeyCache:
 
         A key of the cache that holds something else is taken away, so that the next look finds it in order.
         """
-        key = self._user_key(user)
+        key, until = self._user_key(user), monotonic() + within
         commands: list[tuple[str | bytes, ...]] = [("HMGET", key, field, "lease")]
         if vector is not None:
             commands.append(("GET", self._vector_key(vector)))
-        try:
-            replies = await self._ask(commands, within)
-            for reply in replies:
-                if isinstance(reply, BackendError):
-                    raise reply
-        except BackendRejected as error:
-            advise_cache(error)
-            if of_wrong_type(error):
-                await self.purge(user, within=within)
-            raise
-        match replies:
-            case [[bytes() | None as value, bytes() | None as lease]]:
-                return Looked(value, lease or b"")
-            case [[bytes() | None as value, bytes() | None as lease], bytes() | None as held]:
+        replies = await self._ask(commands, within)
+        if isinstance(replies[0], BackendError):
+            advise_cache(replies[0])
+            if of_wrong_type(replies[0]) and (left := until - monotonic()) > 0:
+                with suppress(BackendError):
+                    await self.purge(user, within=left)
+            raise replies[0]
+        match replies[0]:
+            case [bytes() | None as value, bytes() | None as lease]:
+                held = replies[-1] if len(replies) > 1 and isinstance(replies[-1], bytes) else None
                 return Looked(value, lease or b"", held)
-        raise self._unexpected("cache get", replies)
+        raise self._unexpected("cache get", replies[0])
 
-    async def _ask(self, commands: Sequence[tuple[str | bytes, ...]], within: float) -> list[Reply]:
-        """The replies to commands that each have their key in second place."""
+    async def _ask(self, commands: Sequence[tuple[str | bytes, ...]], within: float) -> list[Reply | BackendError]:
+        """The replies to commands that each have their key in second place, errors in the place of failed ones'.
+
+        Raises:
+            BackendError: None of them has one.
+        """
         if len(commands) > 1 and not self._connection.cluster:
             return await self._connection.pipeline("cache get", commands, key="", timeout=within)
-        asked = [
-            self._connection.command("cache get", *command, key=str(command[1]), timeout=within) for command in commands
-        ]
-        return [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
+        if len(commands) == 1:
+            return [await self._ask_one(commands[0], within)]
+        return list(await asyncio.gather(*(self._ask_one(command, within) for command in commands)))
+
+    async def _ask_one(self, command: tuple[str | bytes, ...], within: float) -> Reply | BackendError:
+        try:
+            return await self._connection.command("cache get", *command, key=str(command[1]), timeout=within)
+        except BackendError as error:
+            return error
 
     async def put(
         self, user: str, field: bytes, value: bytes, *, epoch: str, lease: bytes, ttl: float, within: float

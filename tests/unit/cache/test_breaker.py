@@ -57,10 +57,14 @@ def test_the_pause_doubles_up_to_its_bound(clock: Clock) -> None:
             clock.now += 1 / 64
         pauses.append(clock.now - began)
     assert pauses == [0.25, 0.5, 1.0, 2.0, 2.0, 2.0]
-    assert breaker.succeeded()
-    breaker.failed()
-    clock.now += 0.25
-    assert breaker.is_due()
+    for pause in (1.0, 0.5, 0.25, 0.25):  # an answer halves it: what opens again soon stays open longer
+        assert breaker.succeeded()
+        breaker.failed()
+        clock.now += pause - 1 / 64
+        assert not breaker.is_due()
+        clock.now += 1 / 64
+        assert breaker.is_due()
+        breaker._pause = pause
 
 
 def test_an_answer_closes_it(clock: Clock) -> None:

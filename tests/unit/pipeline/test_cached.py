@@ -317,6 +317,45 @@ async def test_without_level_1_level_2_does_all(store: WatchedStore) -> None:
     assert [len(hot.model.queries), hot.counted("vector.hit")] == [1, 1]
 
 
+async def test_a_bounded_hit_of_level_2_leaves_the_store_alone(store: WatchedStore) -> None:
+    """The epoch that came with the first one is remembered."""
+    store.inline = False
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    hot = cached(store, server, max_age=60.0, most_bytes=0)
+    await hot.retriever.retrieve(QUERY)
+    store.calls.clear()
+    found = [(await hot.retriever.retrieve(QUERY)).level for _ in range(3)]
+    assert [found, sum(store.calls.values())] == [[CacheLevel.SHARED] * 3, 0]
+
+
+@pytest.mark.parametrize("max_age", [0.0, 60.0])
+async def test_equal_questions_at_once_look_once(store: WatchedStore, max_age: float) -> None:
+    """Into level 2, whether the epoch is remembered or not."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    hot = cached(store, server, max_age=max_age)
+    await hot.epochs.current(ALICE)
+    server.calls.clear()
+    found = await asyncio.gather(*(hot.retriever.retrieve(QUERY) for _ in range(50)))
+    assert server.calls.count("get") == 1
+    assert sorted(one.level for one in found) == [CacheLevel.JOINED] * 49 + [CacheLevel.SHARED]
+
+
+async def test_without_a_model_a_user_without_memories_needs_none(store: WatchedStore) -> None:
+    """Level 2 makes no difference to that."""
+
+    async def missing() -> None:
+        raise EmbeddingError("there is no model")
+
+    hot = cached(store, MemoryHotCache())
+    hot.model.identify = missing  # type: ignore[method-assign]
+    found = await hot.retriever.retrieve(asked(scope=Scope("nobody")))
+    assert [found.level, len(found.retrieval.records)] == [CacheLevel.MISS, 0]
+
+
 # -- single flight
 
 
