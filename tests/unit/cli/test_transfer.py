@@ -367,6 +367,7 @@ def test_an_interrupted_import_keeps_what_was_stored(stores: list[str]) -> None:
     assert process.stderr is not None
     refusal = process.stderr.readline()  # by then the first batch is stored
     process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)  # with its input still open: an end of it would be another way to stop
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert refusal == b"router-memory: line 101: is not JSON: Expecting value (column 1)\n"
