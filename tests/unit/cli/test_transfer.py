@@ -324,8 +324,18 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         "wiring.BertEmbedder = lambda *_, **__: HashingEmbedder()\n" + MAIN
     )
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, stderr=subprocess.PIPE, bufsize=0, **options
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        preexec_fn=_interruptible,
+        **options,
     )
+
+
+def _interruptible() -> None:
+    """A shell has its background jobs ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def fill(config: str, count: int) -> None:
