@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha1
-from secrets import token_hex
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from router_memory.backends.valkey.facts import (
+    NOBODY,
+    Facts,
+    encryption,
+    pairs_of,
+    server_facts,
+    text_of,
+    total,
+    version_of,
+)
 from router_memory.backends.valkey.keys import schema_key
-from router_memory.backends.valkey.query import LONGEST_TIMEOUT_MS, Knn, Options, counted, nearest, owned_by
+from router_memory.backends.valkey.losses import lost_vectors
+from router_memory.backends.valkey.query import LONGEST_TIMEOUT_MS, Knn, Options, nearest, owned_by
 from router_memory.backends.valkey.records import encode_vectors
-from router_memory.backends.valkey.schema import Layout, Shape, create_main
-from router_memory.backends.valkey.totals import server_facts, totals
-from router_memory.backends.valkey.translate import Forbidden, IndexMissing, ScriptMissing
+from router_memory.backends.valkey.rights import Rights
+from router_memory.backends.valkey.schema import Layout, Shape
+from router_memory.backends.valkey.totals import totals
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable, IndexMismatch, InvalidRequest
 from router_memory.types import REACHABLE, CheckStatus, Finding, Scope, StoreStats, several, size_text
 
@@ -37,35 +45,12 @@ _SKIPPED = "search.skip-rdb-load"
 _OLDEST_SERVER = (9, 0, 1)
 _OLDEST_MODULE = (1, 2, 0)
 _ROUNDS = 20
-_LOOKS = 25
-_LOOK_SECONDS = 0.1
-"""Between two looks at an index that seems to have lost vectors; writes may be under way."""
 _SLOW_PING_SECONDS = 0.01
 _MEMORY_WARNING = 0.8
 _ENOUGH_TO_MEASURE = 1_000
-_NOBODY = "0" * 32  # in the place of a user's digest
 _VECTOR_COPIES = 2.0  # one in the hash, one in the FLAT index
 _TEXT_BYTES = 5_100
 """Of a memory of 200 characters beside its vector: hash, tags, statistics, order; measured by ``bench.valkey``."""
-
-_TRIED = (
-    ("HSET", "a", "1"),
-    ("EXISTS",),
-    ("HGET", "a"),
-    ("HMGET", "a"),
-    ("HGETALL",),
-    ("HDEL", "a"),
-    ("UNLINK",),
-    ("ZADD", "0", "a"),
-    ("ZRANGE", "0", "0"),
-    ("ZREM", "a"),
-    ("UNLINK",),
-)
-"""What requests send, and their scripts do, with a key behind the name; the last leaves nothing."""
-_SCRIPT = "return redis.call('EXISTS', KEYS[1])"
-_DRY_RUN = "ACL DRYRUN"
-
-Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +86,7 @@ class Examination:
             name = REACHABLE if isinstance(error, BackendUnavailable) else "login"
             return (Finding(name, FAIL, error.message, error.hint, {"error": type(error).__name__}),)
         found = [Finding(REACHABLE, OK, f"{self.connection.location} answers", data={"first_seconds": seconds})]
-        found.append(self._encryption())
+        found.append(encryption(self.connection, "encryption"))
         facts = await self._facts(found)
         checks = {
             "module": self._module,
@@ -109,7 +94,7 @@ class Examination:
             "loading": self._loading,
             "data": self._data,
             "index": self._index,
-            "rights": self._rights,
+            "rights": Rights(self.connection, self.index.prefix, self.index.name, self.shape).finding,
         }
         found += [await self._safely(name, check) for name, check in checks.items()]
         held = await self._held(found)
@@ -128,25 +113,13 @@ class Examination:
         except BackendError as error:
             return Finding(name, FAIL, error.message, error.hint, {"error": type(error).__name__})
 
-    def _encryption(self) -> Finding:
-        tls = self.connection.tls
-        if tls is None:
-            local = all(host in {"localhost", "127.0.0.1", "::1"} for host, _ in self.connection.addresses)
-            advice = "" if local else "set tls_enabled: memories and the password cross the network in the clear"
-            return Finding("encryption", OK if local else WARN, "no TLS", advice, {"tls": False})
-        if tls.insecure:
-            advice = "give tls_ca_path and set tls_insecure_skip_verify: false"
-            return Finding("encryption", WARN, "TLS that takes any certificate", advice, {"tls": True})
-        client = " and presents its own" if tls.certificate else ""
-        return Finding("encryption", OK, f"TLS, verifies the server's certificate{client}", data={"tls": True})
-
     async def _facts(self, found: list[Finding]) -> Mapping[str, Facts]:
         try:
             facts = await server_facts(self.connection, _OPERATION)
         except BackendError as error:
             found.append(Finding("server", WARN, f"its state cannot be read: {error.message}", error.hint))
             return {}
-        versions = {_version_text(node) for node in facts.values()}
+        versions = {version_of(node)[1] for node in facts.values()}
         oldest = min(_version(text) for text in versions)
         text = f"Valkey {', '.join(sorted(versions))}"
         if len(facts) > 1:
@@ -162,7 +135,7 @@ class Examination:
             modules = await self.connection.command(_OPERATION, "MODULE", "LIST")
         except BackendRejected:
             return Finding("module", OK, "Search answers; its version may not be read by this user")
-        version = next((_number(module) for module in map(_pairs, modules) if module.get("name") == "search"), 0)
+        version = next((_number(module) for module in map(pairs_of, modules) if module.get("name") == "search"), 0)
         parts = (version >> 16 & 0xFF, version >> 8 & 0xFF, version & 0xFF)
         text = ".".join(map(str, parts))
         if parts < _OLDEST_MODULE:
@@ -171,17 +144,8 @@ class Examination:
 
     async def _saving(self) -> Finding:
         """Whether a script may write while a child process saves (valkey-search issue 1260)."""
-        values = await self._setting(_SUSPENSION)
-        if values is None:
-            return Finding("saving", OK, f"{_SUSPENSION} may not be read by this user; it should be 0")
-        if values <= {"0"}:
-            return Finding("saving", OK, "writes go on while the server saves")
-        return Finding(
-            "saving",
-            WARN,
-            f"{_SUSPENSION} is {', '.join(sorted(values))}: a write while the server saves may stop it for good",
-            f"CONFIG SET {_SUSPENSION} 0, and the same in its configuration",
-        )
+        well, harm = "writes go on while the server saves", "a write while the server saves may stop it for good"
+        return await self._set_to("saving", _SUSPENSION, "0", well, harm)
 
     async def _loading(self) -> Finding:
         """Whether a server that starts, or a replica, makes its FLAT index anew.
@@ -191,17 +155,18 @@ class Examination:
         """
         if self.shape.index_type != "flat":
             return Finding("loading", OK, "an index that is no FLAT one is whole after a restart")
-        values = await self._setting(_SKIPPED)
+        well, harm = "the index is made anew when the server starts", "memories stored after a restart may not be found"
+        return await self._set_to("loading", _SKIPPED, "yes", well, harm)
+
+    async def _set_to(self, name: str, setting: str, wanted: str, well: str, harm: str) -> Finding:
+        """Whether all primaries have a setting as it should be."""
+        values = await self._setting(setting)
         if values is None:
-            return Finding("loading", OK, f"{_SKIPPED} may not be read by this user; it should be yes")
-        if values <= {"yes"}:
-            return Finding("loading", OK, "the index is made anew when the server starts")
-        return Finding(
-            "loading",
-            WARN,
-            f"{_SKIPPED} is {', '.join(sorted(values))}: memories stored after a restart may not be found",
-            f"CONFIG SET {_SKIPPED} yes on every node and replica, and the same in their configuration",
-        )
+            return Finding(name, OK, f"{setting} may not be read by this user; it should be {wanted}")
+        if values <= {wanted}:
+            return Finding(name, OK, well)
+        advice = f"CONFIG SET {setting} {wanted} on every node and replica, and the same in their configuration"
+        return Finding(name, WARN, f"{setting} is {', '.join(sorted(values))}: {harm}", advice)
 
     async def _setting(self, name: str) -> set[str] | None:
         """The values that the primaries have for a setting; ``None`` when this user may not read them."""
@@ -209,12 +174,12 @@ class Examination:
             replies = await self.connection.command(_OPERATION, "CONFIG", "GET", name, everywhere=True)
         except BackendRejected:
             return None
-        return {_text(value) for reply in replies.values() for value in _pairs(reply).values()}
+        return {text_of(value) for reply in replies.values() for value in pairs_of(reply).values()}
 
     async def _data(self) -> Finding:
         key = schema_key(self.index.prefix)
         reply = await self.connection.command(_OPERATION, "HGETALL", key, key=key)
-        fields = _pairs(reply)
+        fields = pairs_of(reply)
         if not fields:
             return Finding(
                 "data",
@@ -246,7 +211,7 @@ class Examination:
         if not info.ready:
             advice = "searches are partial until it is done; nothing is lost"
             return Finding("index", WARN, f"{text}, being built, {info.progress:.0%} done", advice, data)
-        data["lost"] = lost = await self._lost()
+        data["lost"] = lost = await lost_vectors(self.connection, self.index.name)
         if lost > info.failures:
             where = ", on every primary" if self.connection.cluster else ""
             advice = (
@@ -258,101 +223,6 @@ class Examination:
             advice = "something else writes under this collection_prefix: give it to this program alone"
             return Finding("index", WARN, f"{text}; {info.failures:,} hashes could not be read", advice, data)
         return Finding("index", OK, f"{text}, ready", data=data)
-
-    async def _lost(self) -> int:
-        """How many keys of the index, on all primaries, have no vector in it: see `_loading`.
-
-        What is being written at the moment is among them at times. It counts when it stays while nothing changes, or
-        through many looks.
-        """
-        nodes = await self.connection.command(_OPERATION, "INFO", "server", everywhere=True)
-        before: list[tuple[int, int]] = []
-        least = 0
-        for look in range(_LOOKS):
-            held = [await self._held_by(_text(node)) for node in nodes]
-            lost = sum(keys - vectors for keys, vectors in held)
-            least = min(least, lost) if look else lost
-            if lost == 0 or held == before:
-                return lost
-            before = held
-            await asyncio.sleep(_LOOK_SECONDS)
-        return least
-
-    async def _held_by(self, node: str) -> tuple[int, int]:
-        """Keys and vectors of one node's index; Search indexes what a script wrote when it is asked for something."""
-        options = Options(timeout_ms=min(int(self.connection.timeout * 1000), LONGEST_TIMEOUT_MS))
-        asked = counted(self.index.name, _NOBODY, replace(options, local=self.connection.cluster))
-        try:
-            await self.connection.command(_OPERATION, *asked, node=node)
-            info = _pairs(await self.connection.command(_OPERATION, "FT.INFO", self.index.name, node=node))
-        except IndexMissing:
-            return 0, 0
-        indexes = (_pairs(field["index"]) for field in map(_pairs, info["attributes"]) if "index" in field)
-        return int(info["num_docs"]), sum(int(index["size"]) for index in indexes)
-
-    async def _rights(self) -> Finding:
-        """Does what requests do, on a key of nobody's that no index holds and that is gone in the end."""
-        name = await self._user()
-        user = f"user {name}" if name else "this user"
-        forbidden = await self._forbidden()
-        dry = await self._forbidden_by_dry_run(name)
-        forbidden += dry or ()
-        data = {"user": name, "forbidden": forbidden, "tried": dry is not None}
-        if forbidden:
-            rights = " ".join((f"~{self.index.prefix}*", *(f"+{command.lower()}" for command in forbidden)))
-            advice = f"give it the rights of docs/valkey.md: ACL SETUSER {name or 'NAME'} {rights}"
-            return Finding("rights", FAIL, f"{user} may not use {', '.join(forbidden)}", advice, data)
-        text = f"{user} may read, write, search and run scripts"
-        if dry is None:
-            text += f"; whether it may make and drop indexes was not tried, for it may not use {_DRY_RUN}"
-        return Finding("rights", OK, text, data=data)
-
-    async def _user(self) -> str:
-        """The name of the user; empty when it may not know."""
-        try:
-            return _text(await self.connection.command(_OPERATION, "ACL", "WHOAMI"))
-        except Forbidden:
-            return ""
-
-    async def _forbidden(self) -> list[str]:
-        """The commands of requests that the user may not use.
-
-        Raises:
-            BackendError: Something else keeps the user from using one: no memory, no primary.
-        """
-        key = f"{self.index.prefix}doctor:{token_hex(8)}"
-        if await self._refused([("UNLINK", key)], key):
-            return ["UNLINK"]  # what would be written could not be removed
-        forbidden = await self._refused([(name, key, *rest) for name, *rest in _TRIED], key)
-        digest = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-        return forbidden + await self._refused([("EVAL", _SCRIPT, "1", key), ("EVALSHA", digest, "1", key)], key)
-
-    async def _refused(self, commands: Sequence[tuple[str, ...]], key: str) -> list[str]:
-        """The names of those commands that the user may not use."""
-        refused = []
-        replies = await self.connection.pipeline(_OPERATION, commands, key=key)
-        for (name, *_), reply in zip(commands, replies, strict=True):
-            if isinstance(reply, Forbidden):
-                refused.append(name)
-            elif isinstance(reply, BackendError) and not isinstance(reply, ScriptMissing):
-                raise reply
-        return list(dict.fromkeys(refused))
-
-    async def _forbidden_by_dry_run(self, user: str) -> list[str] | None:
-        """Which commands that make and drop indexes the user may not use; ``None`` when it may not ask."""
-        name, prefix = self.index.name, self.index.prefix
-        if not user:
-            return None
-        commands = (create_main(name, prefix, 1, self.shape), ("FT.DROPINDEX", name))
-        forbidden = []
-        for command in commands:
-            try:
-                reply = await self.connection.command(_OPERATION, *_DRY_RUN.split(), user, *command)
-            except Forbidden:
-                return None
-            if _text(reply) != "OK":
-                forbidden.append(command[0])
-        return forbidden
 
     async def _held(self, found: list[Finding]) -> StoreStats | None:
         try:
@@ -373,8 +243,8 @@ class Examination:
 
     def _planned(self, planned: int, held: StoreStats | None, facts: Mapping[str, Facts]) -> Finding:
         """The memory that so many memories will take: as those that are there, or by rule where there are few."""
-        used, limit = _total(facts, "used_memory"), _total(facts, "maxmemory")
-        base = _total(facts, "used_memory_startup")
+        used, limit = total(facts, "used_memory"), total(facts, "maxmemory")
+        base = total(facts, "used_memory_startup")
         dimension = self.wanted.dimension if self.wanted else 384
         each, basis = 4 * dimension * _VECTOR_COPIES + _TEXT_BYTES, "by rule for 200 characters; too few to measure"
         if held is not None and held.memories >= _ENOUGH_TO_MEASURE and used > base:
@@ -391,7 +261,7 @@ class Examination:
             return []
         policies = {node.get("maxmemory_policy", "noeviction") for node in facts.values()}
         evicting = sorted(policies - {"noeviction"})
-        used, limit = _total(facts, "used_memory"), _total(facts, "maxmemory")
+        used, limit = total(facts, "used_memory"), total(facts, "maxmemory")
         data = {"used_bytes": used, "limit_bytes": limit, "policy": sorted(policies)}
         if evicting:
             advice = "set maxmemory-policy noeviction: any other deletes memories when the server is full"
@@ -429,7 +299,7 @@ class Examination:
         if replicas:
             advice = "configure the primary's address: a replica refuses writes"
             return [Finding("replication", FAIL, "this server is a replica", advice)]
-        count = _total(facts, "connected_slaves")
+        count = total(facts, "connected_slaves")
         return [
             Finding(
                 "replication", OK, f"primary with {several(count, 'replica', 'replicas')}", data={"replicas": count}
@@ -439,7 +309,7 @@ class Examination:
     async def _latency(self) -> Finding:
         """Medians of a PING, of a read, and of a search of nobody's memories."""
         dimension = self.index.layout.dimension if self.index.layout else self.wanted.dimension if self.wanted else 0
-        key = f"{self.index.prefix}meta:{{{_NOBODY}}}"
+        key = f"{self.index.prefix}meta:{{{NOBODY}}}"
         ping = await self._timed(lambda: self.connection.command(_OPERATION, "PING"))
         read = await self._timed(lambda: self.connection.command(_OPERATION, "HGET", key, "epoch", key=key))
         data = {"ping_seconds": ping, "read_seconds": read}
@@ -472,27 +342,9 @@ class Examination:
             raise reply
 
 
-def _pairs(reply: Any) -> dict[str, Any]:
-    """Names and values, which come as a map or in turn; bytes as text."""
-    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=False)
-    return {_text(name): _text(value) if isinstance(value, bytes) else value for name, value in pairs}
-
-
-def _text(value: object) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
 def _number(module: Mapping[str, Any]) -> int:
     return int(module.get("ver", 0))
 
 
-def _version_text(node: Facts) -> str:
-    return node.get("valkey_version") or node.get("redis_version") or "0"
-
-
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
-
-
-def _total(facts: Mapping[str, Facts], name: str) -> int:
-    return sum(int(node.get(name, 0) or 0) for node in facts.values())

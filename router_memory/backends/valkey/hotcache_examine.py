@@ -10,7 +10,7 @@ from statistics import mean, median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from router_memory.backends.valkey.totals import server_facts
+from router_memory.backends.valkey.facts import encryption, server_facts, total, version_of
 from router_memory.backends.valkey.translate import of_wrong_type
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable
 from router_memory.types import CacheServerStats, CheckStatus, Finding, size_text
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from router_memory.backends.valkey.client import Argument, Reply
     from router_memory.backends.valkey.connection import Connection
+    from router_memory.backends.valkey.facts import Facts
     from router_memory.protocols import HotCache
 
 __all__ = ["CacheExamination", "cache_stats"]
@@ -62,10 +63,10 @@ async def cache_stats(cache: HotCache, connection: Connection, prefix: str) -> C
         vectors=census.hold_vectors.count,
         bytes=await census.size(),
         limit_bytes=sum(limits) if all(limits) else 0,
-        used_bytes=_total(facts, "used_memory"),
+        used_bytes=total(facts, "used_memory"),
         policy=", ".join(_policies(facts)),
-        evicted=_total(facts, "evicted_keys"),
-        expired=_total(facts, "expired_keys"),
+        evicted=total(facts, "evicted_keys"),
+        expired=total(facts, "expired_keys"),
         round_trip=await _round_trip(cache, connection),
     )
 
@@ -177,23 +178,12 @@ class CacheExamination:
             return (Finding(name, WARN, finding, error.hint, {"error": type(error).__name__}),)
         found = [
             Finding("cache", OK, f"{self.connection.location} answers"),
-            self._encryption(),
+            encryption(self.connection, "cache encryption"),
             await self._rights(),
         ]
         found += await self._server()
         found.append(await self._latency())
         return tuple(found)
-
-    def _encryption(self) -> Finding:
-        tls = self.connection.tls
-        if tls is None:
-            local = all(host in {"localhost", "127.0.0.1", "::1"} for host, _ in self.connection.addresses)
-            advice = "" if local else "set tls_enabled: memories and the password cross the network in the clear"
-            return Finding("cache encryption", OK if local else WARN, "no TLS", advice, {"tls": False})
-        if tls.insecure:
-            advice = "give tls_ca_path and set tls_insecure_skip_verify: false"
-            return Finding("cache encryption", WARN, "TLS that takes any certificate", advice, {"tls": True})
-        return Finding("cache encryption", OK, "TLS, verifies the server's certificate", data={"tls": True})
 
     async def _rights(self) -> Finding:
         """Keeps, reads and purges what is nobody's, and leaves nothing."""
@@ -234,8 +224,8 @@ class CacheExamination:
             await self._persistence(facts),
         ]
 
-    def _memory(self, facts: Mapping[str, Mapping[str, str]]) -> Finding:
-        used = _total(facts, "used_memory")
+    def _memory(self, facts: Mapping[str, Facts]) -> Finding:
+        used = total(facts, "used_memory")
         limits = [int(node.get("maxmemory", 0)) for node in facts.values()]
         data = {"used_bytes": used, "limit_bytes": sum(limits) if all(limits) else 0}
         if not all(limits):
@@ -246,7 +236,7 @@ class CacheExamination:
             return Finding("cache memory", WARN, text, "raise maxmemory: there is no room for a single value", data)
         return Finding("cache memory", OK, text, data=data)
 
-    def _policy(self, facts: Mapping[str, Mapping[str, str]]) -> Finding:
+    def _policy(self, facts: Mapping[str, Facts]) -> Finding:
         policies = _policies(facts)
         data = {"policy": policies}
         if "noeviction" in policies:
@@ -254,7 +244,7 @@ class CacheExamination:
             return Finding("cache policy", WARN, "noeviction: a full cache takes nothing new", advice, data)
         return Finding("cache policy", OK, f"evicts by {', '.join(policies)}", data=data)
 
-    async def _persistence(self, facts: Mapping[str, Mapping[str, str]]) -> Finding:
+    async def _persistence(self, facts: Mapping[str, Facts]) -> Finding:
         """Whether the server writes to its disk; the schedule of its snapshots stands in its configuration alone."""
         nodes = facts.values()
         log = any(node.get("aof_enabled") == "1" for node in nodes)
@@ -302,19 +292,9 @@ def _saves(reply: Reply) -> bool:
     return any(value not in (b"", "") for value in values)
 
 
-def _versions(facts: Mapping[str, Mapping[str, str]]) -> str:
-    return ", ".join(sorted({_version(node) for node in facts.values()}))
+def _versions(facts: Mapping[str, Facts]) -> str:
+    return ", ".join(sorted({" ".join(version_of(node)) for node in facts.values()}))
 
 
-def _version(node: Mapping[str, str]) -> str:
-    if "valkey_version" in node:
-        return f"valkey {node['valkey_version']}"
-    return f"redis {node.get('redis_version', 'of an unknown version')}"
-
-
-def _policies(facts: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _policies(facts: Mapping[str, Facts]) -> list[str]:
     return sorted({node.get("maxmemory_policy", "noeviction") for node in facts.values()})
-
-
-def _total(facts: Mapping[str, Mapping[str, str]], name: str) -> int:
-    return sum(int(node.get(name, 0) or 0) for node in facts.values())

@@ -7,19 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.facts import server_facts, text_of, total
 from router_memory.backends.valkey.schema import IndexInfo, for_cluster, parse_info
 from router_memory.backends.valkey.translate import BACKEND, IndexMissing, NoCoordinator
 from router_memory.errors import BackendError
 from router_memory.types import StoreStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from router_memory.backends.valkey.connection import Connection
     from router_memory.backends.valkey.index import MainIndex
     from router_memory.backends.valkey.promotion import Promotions
 
-__all__ = ["cluster_summary", "server_facts", "totals"]
+__all__ = ["cluster_summary", "totals"]
 
 _OPERATION = "stats"
 _USERS_ASKED = 64
@@ -41,7 +42,7 @@ async def totals(connection: Connection, index: MainIndex, promotions: Promotion
         location=connection.location,
         memories=memories,
         users=users,
-        bytes=sum(int(node.get("used_memory", 0)) for node in facts.values()),
+        bytes=total(facts, "used_memory"),
         fingerprint=layout.fingerprint if layout else "",
         dimension=layout.dimension if layout else 0,
         details={
@@ -77,7 +78,7 @@ async def cluster_summary(connection: Connection, operation: str, info: IndexInf
 async def _one_by_one(connection: Connection, operation: str, info: IndexInfo) -> IndexInfo:
     """The same from each primary; one that lacks the index gets it when it is first searched."""
     nodes = await connection.command(operation, "INFO", "server", everywhere=True)  # which glide does not sum up
-    replies = [await _info(connection, operation, info.name, _text(node)) for node in nodes]
+    replies = [await _info(connection, operation, info.name, text_of(node)) for node in nodes]
     with reading(operation, connection.location):
         found = [parse_info(reply) for reply in replies if reply is not None]
     return replace(
@@ -114,18 +115,3 @@ async def _sizes(connection: Connection, keys: Sequence[bytes]) -> list[Any]:
 
 def _size_of(key: bytes) -> tuple[str | bytes, ...]:
     return ("HMGET", key, "documents", "vectors")
-
-
-async def server_facts(connection: Connection, operation: str) -> Mapping[str, Mapping[str, str]]:
-    """What INFO says, by node."""
-    replies = await connection.command(operation, "INFO", "everything", everywhere=True)
-    return {_text(node): _parsed(_text(reply)) for node, reply in replies.items()}
-
-
-def _parsed(info: str) -> dict[str, str]:
-    pairs = (line.partition(":") for line in info.splitlines() if line and not line.startswith("#"))
-    return {name: value for name, _, value in pairs}
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
