@@ -105,7 +105,14 @@ class Replayed:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def command(self, operation: str, *args: Any, key: str | None = None, everywhere: bool = False) -> Any:
+    async def command(
+        self,
+        operation: str,
+        *args: Any,
+        key: str | None = None,
+        everywhere: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the connection has it
+    ) -> Any:
         """See `Connection.command`."""
         return self._next(operation, plain("command", [list(args), key, everywhere]))
 

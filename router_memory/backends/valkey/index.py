@@ -31,6 +31,8 @@ _MOVE = (
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 0.05
 """How long calls wait for another look at data that were fine before."""
+_CREATE_SECONDS = 2.0
+"""How long the nodes of a cluster are given to agree on a new index before it is looked for."""
 _FILL_SECONDS = 0.02
 _FILL_TRIES = 100
 """A new index is waited for this often; a large one fills on while searches say that they are partial."""
@@ -317,12 +319,14 @@ class MainIndex:
         """Creates the index, as others may do at the same time, and waits a moment for it to fill.
 
         Nodes of a cluster with a search coordinator tell each other of it; without one each gets its own when
-        it is found to lack it.
+        it is found to lack it. A coordinator answers only when all nodes have the very version this call made, which
+        they never do once another process's call came after it (ft_create.cc of Search 1.2.1): so a silence, or a
+        complaint about nodes, says nothing of the index, and the node is asked whether it has it.
         """
         command = create_main(self.name, self.prefix, layout.dimension, self.shape)
         _log.info("%s: creating the index %s", self._connection.location, self.name)
-        with suppress(IndexExists):
-            await self._connection.command(operation, *command, key=key)
+        with suppress(IndexExists, BackendUnavailable):
+            await self._connection.command(operation, *command, key=key, timeout=_CREATE_SECONDS)
         info = None
         for _ in range(_FILL_TRIES):
             info = await self._info(operation, key)

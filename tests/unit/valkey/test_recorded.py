@@ -58,6 +58,24 @@ async def test_the_same_calls_send_the_same_commands(variant: str) -> None:
     assert (there, count, forgotten, rest, left) == (frozenset({one}), 3, 1, 2, 0)
 
 
+@pytest.mark.parametrize(
+    "said", [["TimeoutError", "timed out"], ["RequestError", "Unable to contact all cluster members"]]
+)
+async def test_nodes_that_do_not_agree_on_an_index_in_time_may_have_it(said: list[str]) -> None:
+    """A coordinator waits for all nodes to have the version of this very call, which a later call has replaced."""
+    calls = [
+        [call, {"e": said} if call[0] == "command" and call[1][0][0] == "FT.CREATE" else reply]
+        for call, reply in RECORDED["cluster"]
+    ]
+    assert sum(call[0] == "command" and call[1][0][0] == "FT.CREATE" for call, _ in calls) == 1
+    replayed = Replayed(calls, cluster=True)
+    store = ValkeyStore(
+        cast("Connection", replayed), dimension=DIMENSION, fingerprint=FINGERPRINT, **NAMES, **VARIANTS["cluster"]
+    )
+    await act(store)
+    assert replayed.left == 0
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_recorded_search_is_without_its_user(variant: str) -> None:
     """Every FT.SEARCH that was sent names the user's digest, and no command holds a raw id or stem in its query."""
