@@ -63,6 +63,11 @@ class Counting:
         """See `Embedder.fingerprint`."""
         return self._model.bert.fingerprint
 
+    @property
+    def runtime(self) -> str:
+        """See `Embedder.runtime`."""
+        return self._model.bert.runtime
+
     async def identify(self) -> None:
         """See `Embedder.identify`."""
         await self._model.bert.identify()

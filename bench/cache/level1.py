@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from bench.cache.asking import about_100, asking, check_levels, counts, fill, make_corpus
-from bench.cache.room import Place, Room, bare_client, opened_room
+from bench.cache.room import Place, Room, opened_room
 from bench.cache.settings import Settings
 from bench.cache.timing import in_order, microseconds, p50
-from bench.valkey.report import Claim, at_most
+from bench.claims import Claim, at_most
+from bench.valkey.server import glide_client
 from bench.valkey.timing import Work, in_turn, ratio
 from router_memory.types import CacheLevel
 
@@ -33,7 +34,7 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
     questions: list[str] = []
     async with AsyncExitStack() as stack:
         room = await stack.enter_async_context(opened_room())
-        bare = await stack.enter_async_context(bare_client(room.cache))
+        bare = await stack.enter_async_context(glide_client(room.cache))
         await bare.set("value", _VALUE)
 
         async def get(number: int) -> None:

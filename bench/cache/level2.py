@@ -15,10 +15,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.cache.asking import DECISION, LIMIT, SCOPE, about_100, asking, check_levels, counts, fill, make_corpus
-from bench.cache.room import bare_client, opened_room
+from bench.cache.room import opened_room
 from bench.cache.settings import Settings
 from bench.cache.timing import in_order, microseconds, p50
-from bench.valkey.report import Claim, at_most
+from bench.claims import Claim, at_most
+from bench.valkey.server import glide_client
 from bench.valkey.timing import Work, in_turn
 from router_memory.cache.codec import COMPRESS_FROM, decode
 from router_memory.cache.keys import KEY_BYTES
@@ -73,7 +74,7 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
     questions: list[str] = []
     async with AsyncExitStack() as stack:
         room = await stack.enter_async_context(opened_room())
-        bare = await stack.enter_async_context(bare_client(room.cache))
+        bare = await stack.enter_async_context(glide_client(room.cache))
         for place in room.places("level2"):
             backend = place.backend
             async with room.plugin(place) as opened:
@@ -168,7 +169,7 @@ def _decoding(kept: list[_Kept]) -> Work:
 
 def _ranking(kept: list[_Kept], questions: list[str], opened: Opened) -> Work:
     """Searches whose candidates are at hand and not ranked yet."""
-    recall = Recall(_Decoded(kept), lambda: calibration_for(opened.embedder.fingerprint))
+    recall = Recall(_Decoded(kept), lambda: calibration_for(opened.embedder.fingerprint, opened.embedder.runtime))
     policy = replace(opened.parts.config.policy(DECISION).recall, limit=LIMIT, threshold=0.0)
 
     async def ranking(number: int) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from bench.cache.asking import SCOPE, fill, make_corpus
 from bench.cache.room import opened_room
 from bench.cache.settings import Settings
-from bench.cache.timing import in_blocks, microseconds
+from bench.cache.timing import microseconds
+from bench.claims import Claim, at_most
 from bench.stages.corpus import START
-from bench.valkey.report import Claim, at_most
-from bench.valkey.timing import Work, ratio
+from bench.valkey.timing import Work, in_turn, ratio
 from router_memory import Outcome, Status
 from router_memory.types import CacheLevel
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 _RATIO = 1.05
-_WARMUP_BLOCKS = 4
+_WARMUP_TURNS = 4
+_PAUSE_SECONDS = 0.02
 _NOW = START + timedelta(days=365)
 
 
 async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
     """Whole requests with the model, the same new question without the cache and with both levels of it, in turn."""
-    warmup = _WARMUP_BLOCKS * settings.miss_streak
+    warmup = _WARMUP_TURNS * settings.miss_streak
     wanted = settings.miss_rounds + warmup
     corpus = make_corpus(settings.memories, questions=2 * wanted, seed=settings.seed)
     questions = list(dict.fromkeys(asked.text for asked in corpus.questions))[:wanted]
@@ -46,7 +47,8 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
                 await fill(off.plugin, corpus)
                 on = await stack.enter_async_context(room.plugin(place, room.shared(f"miss-{place.backend}:")))
                 works = {"off": _asking(off, questions, warmup), "on": _asking(on, questions, warmup)}
-                timed = await in_blocks(works, settings.miss_rounds, warmup=warmup, block=settings.miss_streak)
+                streak = settings.miss_streak
+                timed = await in_turn(works, settings.miss_rounds, warmup=warmup, streak=streak, pause=_PAUSE_SECONDS)
                 await on.plugin.drain()
                 counters = on.parts.counters
                 if counters["cache.miss"] != wanted:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -20,15 +20,11 @@ from router_memory.wiring import Assembly
 from tests.servers.find import NO_SEARCH, NO_SERVER, find
 from tests.servers.process import Server
 
-if TYPE_CHECKING:
-    from glide import GlideClient
-
 __all__ = [
     "NO_STORE_SERVER",
     "Opened",
     "Place",
     "Room",
-    "bare_client",
     "has_store_server",
     "opened_room",
     "server_versions",
@@ -140,22 +136,6 @@ async def opened_room() -> AsyncIterator[Room]:
         store = stack.enter_context(search_server.own_server()) if has_store_server() else None
         async with Model() as model:
             yield Room(model, folder, cache, store)
-
-
-@asynccontextmanager
-async def bare_client(server: Server) -> AsyncIterator[GlideClient]:
-    """A client of glide's and nothing around it."""
-    from glide import GlideClient, GlideClientConfiguration, Logger, LogLevel, NodeAddress, ProtocolVersion
-
-    Logger.init(LogLevel.OFF)
-    configuration = GlideClientConfiguration(
-        [NodeAddress(server.host, server.port)], request_timeout=_DEADLINE_MS, protocol=ProtocolVersion.RESP3
-    )
-    client = await GlideClient.create(configuration)
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 def has_store_server() -> bool:

@@ -21,7 +21,7 @@ from bench.cache.day import Ask, Day, Event, Forget, Reply, make_day
 from bench.cache.room import Opened, Room, opened_room
 from bench.cache.settings import Settings
 from bench.cache.timing import p50, p95
-from bench.valkey.report import Claim
+from bench.claims import Claim
 from bench.valkey.timing import settle_garbage
 from router_memory import Scope, Status
 from router_memory.types import CacheLevel

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.claims import Claim, at_least
 from bench.valkey.data import Corpus
-from bench.valkey.report import Claim, at_least
 from bench.valkey.searches import Asked, fill, questions
 from bench.valkey.server import bare_client, own_server, store_on
 from bench.valkey.settings import Settings

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
+from bench.claims import Claim, at_least, at_most
 from bench.valkey.data import Corpus
 from bench.valkey.loading import fields_of
-from bench.valkey.report import Claim, at_least, at_most
 from bench.valkey.server import PREFIX, Bare, bare_client, info, own_server, store_on
 from bench.valkey.settings import Settings
 from bench.valkey.timing import Seconds, Work, figures, in_turn, ratio

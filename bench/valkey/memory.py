@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from bench.claims import Claim
 from bench.valkey.data import CHARACTERS, Corpus
-from bench.valkey.report import Claim
 from bench.valkey.searches import fill
 from bench.valkey.server import PREFIX, bare_client, info, own_server, store_on
 from bench.valkey.settings import DIMENSION, Settings

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.claims import Claim, at_least, at_most
 from bench.valkey.data import Corpus
 from bench.valkey.loading import RawLoader, dump
-from bench.valkey.report import Claim, at_least, at_most
 from bench.valkey.server import PREFIX, Bare, Command, Recording, bare_client, info, own_server, redirected, store_on
 from bench.valkey.settings import DIMENSION, Settings
 from bench.valkey.timing import Work, figures, in_turn, processor_ms, ratio

@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.valkey.settings import DIMENSION, FINGERPRINT
 from router_memory.backends.valkey import Connection, ValkeyStore
 from tests.servers.find import NO_SEARCH, find
-from tests.servers.process import Server
+from tests.servers.process import Endpoint, Server
+
+if TYPE_CHECKING:
+    from glide import GlideClient
 
 __all__ = [
     "PREFIX",
@@ -20,6 +23,7 @@ __all__ = [
     "Command",
     "Recording",
     "bare_client",
+    "glide_client",
     "info",
     "own_server",
     "redirected",
@@ -126,8 +130,8 @@ def redirected(call: Command, index: str, *, where: str | None = None, ef: int) 
 
 
 @asynccontextmanager
-async def bare_client(server: Server) -> AsyncIterator[Bare]:
-    """A connected client."""
+async def glide_client(server: Server) -> AsyncIterator[GlideClient]:
+    """A client of glide's and nothing around it, connected."""
     from glide import GlideClient, GlideClientConfiguration, Logger, LogLevel, NodeAddress, ProtocolVersion
 
     Logger.init(LogLevel.OFF)
@@ -136,12 +140,19 @@ async def bare_client(server: Server) -> AsyncIterator[Bare]:
     )
     client = await GlideClient.create(configuration)
     try:
-        yield Bare(client)
+        yield client
     finally:
         await client.close()
 
 
-def info(server: Server, section: str = "everything") -> dict[str, str]:
+@asynccontextmanager
+async def bare_client(server: Server) -> AsyncIterator[Bare]:
+    """A connected client."""
+    async with glide_client(server) as client:
+        yield Bare(client)
+
+
+def info(server: Endpoint, section: str = "everything") -> dict[str, str]:
     """What INFO says."""
     reply = server.ask("INFO", section)
     assert isinstance(reply, bytes)
@@ -149,7 +160,7 @@ def info(server: Server, section: str = "everything") -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def server_versions(server: Server) -> dict[str, str]:
+def server_versions(server: Endpoint) -> dict[str, str]:
     """Of the server, the module and the client."""
     from importlib.metadata import version
 

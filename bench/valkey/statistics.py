@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.claims import Claim
 from bench.valkey.data import Corpus
-from bench.valkey.report import Claim
 from bench.valkey.searches import fill, questions
 from bench.valkey.server import PREFIX, bare_client, own_server, store_on
 from bench.valkey.settings import Settings

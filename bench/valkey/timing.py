@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,9 @@ Seconds = NDArray[np.float64]
 Work = Callable[[int], Awaitable[object]]
 
 
-async def in_turn(works: Mapping[str, Work], rounds: int, *, warmup: int = 0, streak: int = 1) -> dict[str, Seconds]:
+async def in_turn(
+    works: Mapping[str, Work], rounds: int, *, warmup: int = 0, streak: int = 1, pause: float = 0.0
+) -> dict[str, Seconds]:
     """The seconds each work took each time; who begins changes from turn to turn.
 
     Args:
@@ -26,6 +29,8 @@ async def in_turn(works: Mapping[str, Work], rounds: int, *, warmup: int = 0, st
         warmup: How often each runs before.
         streak: How often in one turn: more than once where one work leaves the processor's caches to the next in a
             state that its own would not.
+        pause: Seconds behind each turn, for what a work leaves to be done in the background: within a turn that falls
+            on its own next round, and it is done before the next work begins.
     """
     settle_garbage()
     names = list(works)
@@ -39,6 +44,8 @@ async def in_turn(works: Mapping[str, Work], rounds: int, *, warmup: int = 0, st
                 took = perf_counter() - began
                 if number >= 0:
                     seconds[name].append(took)
+            if pause:
+                await asyncio.sleep(pause)
     return {name: np.array(taken) for name, taken in seconds.items()}
 
 

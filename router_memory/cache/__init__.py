@@ -13,10 +13,11 @@ from router_memory.cache.keys import query_key, vector_key
 from router_memory.cache.local import LocalCache
 from router_memory.cache.look import Look
 from router_memory.cache.meters import Meters
-from router_memory.cache.shared import SharedCache
+from router_memory.cache.shared import PURGE_NOW_SECONDS, SharedCache
 from router_memory.cache.store import CachedStore
 
 __all__ = [
+    "PURGE_NOW_SECONDS",
     "Breaker",
     "CachedEmbedder",
     "CachedStore",

@@ -20,7 +20,7 @@ from router_memory.cache.codec import (
     epoch_of,
     weight,
 )
-from router_memory.cache.keys import query_key, vector_key
+from router_memory.cache.keys import query_key, vector_key, vectors_of
 from router_memory.cache.local import jittered
 from router_memory.cache.look import Look
 from router_memory.errors import BackendError, BackendUnavailable
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from router_memory.protocols import Embedder, HotCache
     from router_memory.types import Looked, Retrieval, Scope, SearchQuery
 
-__all__ = ["SharedCache"]
+__all__ = ["PURGE_NOW_SECONDS", "SharedCache"]
+
+PURGE_NOW_SECONDS = 1.0
+"""How long an operator waits for one user's entries to be taken away."""
 
 _log = logging.getLogger("router_memory.cache")
 
@@ -50,7 +53,6 @@ _FILL_AFTER_SECONDS = 0.005
 _LARGE_BYTES = 512 * 1024
 """Answers from this weight on are encoded on a thread."""
 _PURGE_AGAIN_SECONDS = 1.0
-_PURGE_NOW_SECONDS = 1.0
 _MOST_UNPURGED = 100_000
 _COMPLAINT_SECONDS = 60.0
 _NOBODY = "0" * 32
@@ -62,7 +64,6 @@ class SharedCache:
     Args:
         server: The server, not opened yet. This opens and closes it.
         embedder: Makes the vectors; it must be identified before the first look.
-        runtime: What it computes with.
         timeout: The longest a look may take, in seconds.
         ttl: How long answers live, in seconds.
         vector_ttl: How long query vectors live, in seconds; 0 keeps none.
@@ -78,7 +79,6 @@ class SharedCache:
         server: HotCache,
         *,
         embedder: Embedder,
-        runtime: str,
         timeout: float,
         ttl: float,
         vector_ttl: float,
@@ -86,7 +86,6 @@ class SharedCache:
     ) -> None:
         self.server = server
         self._embedder = embedder
-        self._runtime = runtime
         self.timeout = timeout
         self._ttl = ttl
         self._vector_ttl = vector_ttl
@@ -136,7 +135,7 @@ class SharedCache:
 
     @property
     def _fingerprint(self) -> str:
-        return f"{self._embedder.fingerprint}/{self._runtime}"
+        return vectors_of(self._embedder)
 
     def key(self, query: SearchQuery) -> bytes:
         """What a question is kept under."""
@@ -307,7 +306,7 @@ class SharedCache:
         Raises:
             BackendError: The server did not do it.
         """
-        await self._purge(scope.user_digest, _PURGE_NOW_SECONDS)
+        await self._purge(scope.user_digest, PURGE_NOW_SECONDS)
 
     async def _purge(self, user: str, within: float) -> None:
         """Purges a user, and strikes out what was noted before it began; later notes are about later writes."""

@@ -32,12 +32,11 @@ def with_memory(config: Path | None, work: Callable[[MemoryPlugin], Awaitable[_T
 
 
 async def clear_cached(memory: MemoryPlugin, scope: Scope) -> None:
-    """Makes up for what the cache's server was not told of in time, as a request would leave it to a later moment.
+    """Waits until the cache's server has forgotten a user, longer than a request would, and says so when it has not.
 
-    A command has no later moment, and its first connection alone may take longer than a request would wait.
+    What a request cannot tell the server in time is left to a later moment. A command has none, and its first
+    connection alone may take longer than a request would wait.
     """
-    if not memory.cache_stats().counts.get("purge.failed"):
-        return
     try:
         await memory.clear_cache(scope)
     except BackendError as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "MAX_INTEGER",
     "check_change",
     "check_ids",
     "check_integer",
@@ -28,8 +29,10 @@ __all__ = [
     "check_writes",
 ]
 
+MAX_INTEGER = 2**63 - 1
+"""The largest integer that every store keeps."""
+
 _NORM_TOLERANCE = 1e-2
-_MAX_INTEGER = 2**63 - 1
 _MAX_LIMIT = 1_000_000
 
 
@@ -51,7 +54,7 @@ def check_plain_text(value: object, field: str) -> None:
 
 def check_integer(value: object, field: str) -> None:
     """Raises `InvalidRequest` unless it is an integer from 0 to 2^63 - 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_INTEGER:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER:
         raise InvalidRequest(f"{field} must be an integer from 0 up", field=field)
 
 
@@ -152,7 +155,7 @@ def check_change(change: MemoryChange, dimension: int) -> None:
 
 def _check_document(document: Document) -> None:
     for frequency in document.stems.values():
-        if type(frequency) is not int or not 0 <= frequency <= _MAX_INTEGER:
+        if type(frequency) is not int or not 0 <= frequency <= MAX_INTEGER:
             check_integer(frequency, "stems")
     try:
         all_stems = "".join(document.stems)  # one check instead of one for each: a large import has many
@@ -163,7 +166,7 @@ def _check_document(document: Document) -> None:
 
 
 def _check_importance(value: object) -> None:
-    if not isinstance(value, int | float) or abs(value) > _MAX_INTEGER or not math.isfinite(value):
+    if not isinstance(value, int | float) or abs(value) > MAX_INTEGER or not math.isfinite(value):
         raise InvalidRequest("importance must be a finite number", field="importance")
 
 

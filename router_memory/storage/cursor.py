@@ -8,12 +8,10 @@ import json
 from typing import NamedTuple
 
 from router_memory.errors import InvalidRequest
-from router_memory.storage.checks import check_integer, check_plain_text
+from router_memory.storage.checks import MAX_INTEGER, check_integer, check_plain_text
 from router_memory.types import Scope
 
 __all__ = ["Position", "decode_cursor", "encode_cursor"]
-
-_MAX_INTEGER = 2**63 - 1
 
 
 class Position(NamedTuple):
@@ -46,7 +44,7 @@ def decode_cursor(scope: Scope, cursor: str) -> Position:
         if owner != _owner(scope):
             raise InvalidRequest("the cursor belongs to another scope", field="cursor")
         check_plain_text(last, "cursor")
-        if not isinstance(created_at, int) or abs(created_at) > _MAX_INTEGER:
+        if not isinstance(created_at, int) or abs(created_at) > MAX_INTEGER:
             raise InvalidRequest("the cursor is not one of this store", field="cursor")
         check_integer(position, "cursor")
     except (binascii.Error, UnicodeError, TypeError, AttributeError, ValueError) as error:

@@ -12,9 +12,8 @@ import pytest
 from router_memory.backends.valkey import Connection, Tls, ValkeyCache
 from tests.contract.hotcache_contract import MOST, HotCacheContract
 from tests.doubles_cache import MemoryHotCache
-from tests.servers.certificates import Authority
+from tests.servers.certificates import Authority, tls_config
 from tests.servers.find import Found
-from tests.servers.ports import free_port
 from tests.servers.process import Server
 
 if TYPE_CHECKING:
@@ -102,15 +101,7 @@ def encrypted_server(
     request: pytest.FixtureRequest, authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """Each kind that is here, with a user of its own."""
-    pair = authority.issue("server")
-    config = {
-        "tls-port": str(free_port()),
-        "tls-cert-file": str(pair.certificate),
-        "tls-key-file": str(pair.key),
-        "tls-ca-cert-file": str(authority.pair.certificate),
-        "tls-auth-clients": "no",
-    }
-    with started(request.param, tmp_path_factory.mktemp("server"), config) as server:
+    with started(request.param, tmp_path_factory.mktemp("server"), tls_config(authority)) as server:
         server.ask("ACL", "SETUSER", "cache", "on", f">{PASSWORD}", "~cache:*", *RIGHTS)
         yield server
 

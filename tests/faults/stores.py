@@ -12,6 +12,7 @@ from router_memory.errors import BackendUnavailable
 from router_memory.types import Scope
 from tests.contract.samples import DIMENSION, FINGERPRINT
 from tests.servers.census import census
+from tests.servers.stores import PATIENCE, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,19 +20,21 @@ if TYPE_CHECKING:
     from router_memory.types import MemoryWrite
     from tests.servers.process import Endpoint
 
-__all__ = ["PATIENCE", "Lag", "eventually", "faults_of", "opened", "store", "stored"]
+__all__ = ["PATIENCE", "SMALL_LAG", "Lag", "eventually", "faults_of", "opened", "store", "stored"]
 
-PATIENCE = 30.0
-"""Seconds after which a test gives up; none takes that long where things go well."""
+SMALL_LAG = 0.3
+"""Seconds by which an event loop may be late, as long as a request has."""
 
 _POLL_SECONDS = 0.02
+_TICK_SECONDS = 0.005
+_HICCUP_SECONDS = 0.75
 
 
 def store(
     addresses: Sequence[tuple[str, int]],
     *,
     cluster: bool = False,
-    timeout: float = 5.0,
+    timeout: float = TIMEOUT,
     connection: dict[str, Any] | None = None,
     **options: Any,
 ) -> ValkeyStore:
@@ -67,11 +70,11 @@ async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = PATI
     raise TimeoutError("it did not come to hold")
 
 
-async def stored(target: ValkeyStore, scope: Scope, write: MemoryWrite) -> None:
-    """Adds a memory, again and again while the server is away: writing twice is safe."""
+async def stored(target: ValkeyStore, scope: Scope, *writes: MemoryWrite) -> None:
+    """Adds memories in one call, again and again while the server is away: writing twice is safe."""
 
     async def added() -> bool:
-        return bool(await target.add(scope, [write]))
+        return bool(await target.add(scope, writes))
 
     await eventually(added)
 
@@ -82,23 +85,29 @@ def faults_of(server: Endpoint, prefix: str = "mem:") -> list[str]:
 
 
 class Lag:
-    """Measures by how much the event loop is late; `worst` is in seconds."""
+    """How late the event loop was, tick by tick."""
 
     def __init__(self) -> None:
-        self.worst = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._late = [0.0, 0.0]
+
+    def stayed_small(self) -> bool:
+        """Whether it stayed below a request's deadline, but for one hiccup of a busy machine.
+
+        What blocks a loop here would do so for the second a connection may take, or the two that glide takes.
+        """
+        *_, second, longest = sorted(self._late)
+        return second < SMALL_LAG and longest < _HICCUP_SECONDS
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._measure())
+        self._ticker = asyncio.create_task(self._tick())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._ticker.cancel()
+        await asyncio.gather(self._ticker, return_exceptions=True)
 
-    async def _measure(self) -> None:
+    async def _tick(self) -> None:
         while True:
             began = time.monotonic()
-            await asyncio.sleep(_POLL_SECONDS)
-            self.worst = max(self.worst, time.monotonic() - began - _POLL_SECONDS)
+            await asyncio.sleep(_TICK_SECONDS)
+            self._late.append(time.monotonic() - began - _TICK_SECONDS)

@@ -60,7 +60,7 @@ async def _the_past_again(plugin: MemoryPlugin, parts: Assembly) -> None:
 
 async def _second_process(store: Path | Endpoint, cache: Endpoint, expected: set[str]) -> None:
     """One that has nothing of its own finds the same, on the server too."""
-    async with opened(store, cache, local_mb=0) as (plugin, parts):
+    async with opened(store, cache, cache_timeout_ms=1000, local_mb=0) as (plugin, parts):
         await _cached(plugin, parts, expected)
         assert (await plugin.recollect(ANA, ASKS[0])).cache is CacheLevel.SHARED
 
@@ -70,26 +70,26 @@ async def test_a_file_that_is_put_back_meets_nothing_from_its_future(
     own_server: OwnServer, tmp_path: Path, coherence: str
 ) -> None:
     cache, path, copy = own_server(), tmp_path / "store" / "a.db", tmp_path / "copy"
-    async with opened(path, cache, coherence=coherence) as (plugin, parts):
+    async with opened(path, cache, cache_timeout_ms=1000, coherence=coherence) as (plugin, parts):
         await _a_past(plugin, parts)
     shutil.copytree(path.parent, copy)
-    async with opened(path, cache, coherence=coherence) as (plugin, parts):
+    async with opened(path, cache, cache_timeout_ms=1000, coherence=coherence) as (plugin, parts):
         await _a_future(plugin, parts)
         assert with_text(cache, FUTURE)
     shutil.rmtree(path.parent)
     shutil.copytree(copy, path.parent)
-    async with opened(path, cache, coherence=coherence) as (plugin, parts):
+    async with opened(path, cache, cache_timeout_ms=1000, coherence=coherence) as (plugin, parts):
         await _the_past_again(plugin, parts)
     await _second_process(path, cache, {OLD, KEPT, OTHER})
 
 
 async def test_a_file_that_is_gone_meets_nothing_from_its_past(own_server: OwnServer, tmp_path: Path) -> None:
     cache, path = own_server(), tmp_path / "store" / "a.db"
-    async with opened(path, cache) as (plugin, parts):
+    async with opened(path, cache, cache_timeout_ms=1000) as (plugin, parts):
         await _a_past(plugin, parts)
         assert with_text(cache, OLD)
     shutil.rmtree(path.parent)
-    async with opened(path, cache) as (plugin, parts):
+    async with opened(path, cache, cache_timeout_ms=1000) as (plugin, parts):
         await _cached(plugin, parts, set())
         await plugin.add(ANA, OTHER)
         await _cached(plugin, parts, {OTHER})
@@ -98,7 +98,7 @@ async def test_a_file_that_is_gone_meets_nothing_from_its_past(own_server: OwnSe
 async def test_a_server_that_is_restored_meets_nothing_from_its_future(own_server: OwnServer, tmp_path: Path) -> None:
     """The process stays open all the while, so its own level is older than the store as well."""
     cache, store = own_server(), own_server(search=True)
-    async with opened(store, cache) as (plugin, parts):
+    async with opened(store, cache, cache_timeout_ms=1000) as (plugin, parts):
         await _a_past(plugin, parts)
         store.ask("SAVE")
         shutil.copy(store.folder / "dump.rdb", tmp_path / "copy.rdb")
@@ -123,7 +123,7 @@ async def _shows(plugin: MemoryPlugin, expected: set[str]) -> bool:
 
 async def test_a_flushed_store_leaves_nothing_to_the_cache(own_server: OwnServer) -> None:
     cache, store = own_server(), own_server(search=True)
-    async with opened(store, cache) as (plugin, parts):
+    async with opened(store, cache, cache_timeout_ms=1000) as (plugin, parts):
         await _a_past(plugin, parts)
         await _a_future(plugin, parts)
         assert with_text(cache, FUTURE)
@@ -136,7 +136,7 @@ async def test_a_flushed_store_leaves_nothing_to_the_cache(own_server: OwnServer
 
 async def test_a_flushed_cache_is_filled_again(own_server: OwnServer, tmp_path: Path) -> None:
     cache = own_server()
-    async with opened(tmp_path / "a.db", cache, local_mb=0) as (plugin, parts):
+    async with opened(tmp_path / "a.db", cache, cache_timeout_ms=1000, local_mb=0) as (plugin, parts):
         await _a_past(plugin, parts)
         before = caches_of(parts).stats().counts["level 2.hit"]
         cache.ask("FLUSHALL")
@@ -146,7 +146,7 @@ async def test_a_flushed_cache_is_filled_again(own_server: OwnServer, tmp_path: 
 
 async def test_a_cache_that_is_restored_brings_nothing_back(own_server: OwnServer, tmp_path: Path) -> None:
     cache = own_server()
-    async with opened(tmp_path / "a.db", cache, local_mb=0) as (plugin, parts):
+    async with opened(tmp_path / "a.db", cache, cache_timeout_ms=1000, local_mb=0) as (plugin, parts):
         await _a_past(plugin, parts)
         cache.ask("SAVE")
         await _a_future(plugin, parts)

@@ -29,9 +29,8 @@ WITHIN = 0.02
 """As configured by default: what a look may take."""
 TIMEOUT = 1.0
 """Of the connection."""
-SLACK = 0.5
+SLACK = 1.0
 LONGEST_RECOVERY = 3.0
-LONGEST_LAG = 0.3
 
 
 @asynccontextmanager
@@ -123,7 +122,7 @@ class TestAway:
         assert all(isinstance(error, BackendUnavailable) for error, _ in outcomes)
         assert max(seconds for _, seconds in outcomes) < WITHIN + SLACK
         assert sorted(seconds for _, seconds in outcomes)[len(outcomes) // 2] < 5 * WITHIN
-        assert lag.worst < LONGEST_LAG
+        assert lag.stayed_small()
         assert took < LONGEST_RECOVERY
 
     async def test_connection_forgotten_while_idle(self, own_server: OwnServer) -> None:
@@ -162,7 +161,7 @@ class TestAway:
         async with opened([server.address]) as cache:
             assert await fill(cache)
             server.pause()
-            under_way = asyncio.create_task(outcome(cache.get(ALICE, question(), within=TIMEOUT)))
+            under_way = asyncio.create_task(outcome(cache.get(ALICE, question(), within=5 * SLACK)))
             await asyncio.sleep(0.05)
             _, seconds = await outcome(cache.close())
             error, _ = await under_way

@@ -1,6 +1,6 @@
 """The connection while the server is stopped, gone, or swallows packets: calls end in time, and all is well soon after.
 
-A second is what recovery may take; the bounds here are twice that, for machines that are busy with other things.
+A second is what recovery may take; the bounds here are wider, for machines that are busy with other things.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 import traceback
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,7 @@ from router_memory.backends.valkey.client import Client
 from router_memory.backends.valkey.connection import Connection
 from router_memory.backends.valkey.translate import Unreachable
 from router_memory.errors import BackendError, BackendRejected, BackendTimeout, BackendUnavailable
+from tests.faults.stores import PATIENCE, Lag, eventually
 from tests.servers.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
     from tests.servers.process import Server
 
 TIMEOUT = 0.4
-DEADLINE = 0.15
-HICCUP = 0.5  # of the machine, once; what blocks a loop here would do so for the second a connection may take
-LONGEST_RECOVERY = 2.0
-SLACK = 0.5
-TICK = 0.005
+LONGEST_RECOVERY = 3.0
+SLACK = 1.0
 KEY = "key"
 
 
@@ -52,33 +50,6 @@ class Fault:
     heal: Callable[[], object]
 
 
-class Lag:
-    """How late the event loop was, tick by tick."""
-
-    def __init__(self) -> None:
-        self._late = [0.0, 0.0]
-
-    def stayed_small(self) -> bool:
-        """Whether it stayed below the deadline of a request, but for one hiccup of a busy machine."""
-        *_, second, longest = sorted(self._late)
-        return second < DEADLINE and longest < HICCUP
-
-    async def _tick(self) -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(TICK)
-            self._late.append(time.perf_counter() - before - TICK)
-
-    async def __aenter__(self) -> Self:
-        self._ticker = asyncio.create_task(self._tick())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._ticker.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._ticker
-
-
 @asynccontextmanager
 async def opened(fault: Fault, *, used: bool = True, **settings: Any) -> AsyncIterator[Connection]:
     """An open connection, used on every client of it before or not."""
@@ -86,7 +57,7 @@ async def opened(fault: Fault, *, used: bool = True, **settings: Any) -> AsyncIt
     await connection.open()
     try:
         if used:
-            await asyncio.gather(*(_write(connection, search=search) for search in (False, True, True)))
+            await asyncio.gather(*(_established(connection, search=search) for search in (False, True, True)))
         yield connection
     finally:
         await connection.close()
@@ -96,6 +67,16 @@ async def _write(connection: Connection, key: str = KEY, *, search: bool = False
     (reply,) = await connection.pipeline("test", [("SET", key, "1")], key=key, search=search)
     if isinstance(reply, BackendError):
         raise reply
+
+
+async def _established(connection: Connection, *, search: bool) -> None:
+    """Writes until that succeeds: the timeout is short for a busy machine."""
+
+    async def written() -> bool:
+        await _write(connection, search=search)
+        return True
+
+    await eventually(written)
 
 
 async def _outcome(
@@ -169,7 +150,7 @@ class TestOneServer:
         assert lag.stayed_small()
 
     async def test_close_waits_for_nobody(self, fault: Fault) -> None:
-        async with opened(fault) as connection:
+        async with opened(fault, timeout=5 * SLACK) as connection:
             fault.strike()
             under_way = asyncio.create_task(_outcome(connection))
             await asyncio.sleep(0.05)
@@ -338,7 +319,7 @@ class TestOneServer:
 
 
 async def _until_save_failed(server: Server) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             info = server.ask("INFO", "persistence")
             assert isinstance(info, bytes)

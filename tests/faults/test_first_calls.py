@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.servers.fixtures import OwnServer
 
 ALICE = Scope("alice")
-TIMEOUT = 0.5
+TIMEOUT = 1.5
 
 
 async def _seconds(call: Awaitable[object]) -> float:

@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 
 ALICE = Scope("alice")
 SLOWLY = {"rdb-key-save-delay": "1000"}  # microseconds for each key, so that the child lives for a while
+VERY_SLOWLY = {"rdb-key-save-delay": "5000"}
 
 
 @pytest.mark.parametrize("command", ["BGSAVE", "BGREWRITEAOF"])
 async def test_writes_and_searches_go_on_while_the_server_forks(own_server: OwnServer, command: str) -> None:
     """Every call is answered although the child is alive all the time."""
-    server = own_server(search=True, config={"appendonly": "yes", "auto-aof-rewrite-percentage": "0", **SLOWLY})
+    server = own_server(search=True, config={"appendonly": "yes", "auto-aof-rewrite-percentage": "0", **VERY_SLOWLY})
     async with opened([server.address], timeout=20.0) as target:
         await target.add(ALICE, memories(ALICE, 2_000))
         server.ask(command)
         await eventually(lambda: _has_child(server))
         new = [memory(ALICE, 10_000 + seed) for seed in range(20)]
-        for write in new:
+        for seed, write in enumerate(new, 10_000):
             await target.add(ALICE, [write])
-            found = await target.candidates(query(ALICE, dense_limit=10_000))
+            found = await target.candidates(query(ALICE, seed, dense_limit=5))
             assert write.record.id in {hit.record.id for hit in found.candidates}
         assert await _has_child(server), "the child ended too soon for this test to say anything"
         assert await target.forget(ALICE, ids(new)) == 20
-    server.ask("CONFIG", "SET", "rdb-key-save-delay", "0")
     assert faults_of(server) == []
+    server.stop()  # and its child
 
 
 async def test_a_replica_is_fed_while_memories_are_written(own_server: OwnServer) -> None:

@@ -12,7 +12,7 @@ import pytest
 from router_memory.errors import BackendError
 from router_memory.types import MemoryType, Scope
 from tests.contract.samples import ids, memories, query
-from tests.faults.stores import eventually
+from tests.faults.stores import PATIENCE, eventually
 from tests.servers.cluster import slot
 from tests.servers.stores import store_on
 
@@ -84,7 +84,7 @@ class Move:
         _, target = self._names()
         for node in (self._target, self._source):
             node.ask("CLUSTER", "SETSLOT", self._slot, "NODE", target)
-        until = time.monotonic() + 10.0
+        until = time.monotonic() + PATIENCE
         while not all(self._owner(number) == target for number in range(len(self._cluster.nodes))):
             assert time.monotonic() < until, "the nodes do not agree"
             time.sleep(0.01)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from router_memory.backends.valkey import Connection, ValkeyStore
-from router_memory.types import MemoryWrite, Scope
+from router_memory.types import Scope
 from tests.contract.samples import DIMENSION, FINGERPRINT
-from tests.property.test_store_state import STEMS, USERS, StoreMachine
+from tests.property.test_store_state import STEMS, StoreMachine
 from tests.servers.census import census
 from tests.servers.stores import clear, fresh_names
 
@@ -48,14 +46,6 @@ class ValkeyMachine(StoreMachine):
         self.cluster = cluster
         self.names: dict[str, Any] = dict(fresh_names())
         self.chosen = options
-
-    @initialize()
-    def start(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        self.loop = asyncio.new_event_loop()
-        self.model: dict[str, dict[str, MemoryWrite]] = {user: {} for user in USERS}
-        self.epochs: set[str] = set()
-        self.store = self._new_store()  # type: ignore[assignment]
 
     def _new_store(self) -> ValkeyStore:  # type: ignore[override]
         store = ValkeyStore(

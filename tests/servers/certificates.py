@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.ports import free_port
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Authority", "Pair"]
+__all__ = ["Authority", "Pair", "tls_config"]
 
 _DAYS = "2"
 
@@ -66,6 +68,23 @@ class Authority:
             *("-extfile", str(extensions)),
         )
         return pair
+
+
+def tls_config(authority: Authority, *, clients: str = "no") -> dict[str, str]:
+    """Directives of a server that has a certificate of this authority, on a port of its own for TLS.
+
+    Args:
+        authority: Who vouches for it, and for its clients.
+        clients: Whether those must have a certificate: ``yes`` or ``no``.
+    """
+    pair = authority.issue("server")
+    return {
+        "tls-port": str(free_port()),
+        "tls-cert-file": str(pair.certificate),
+        "tls-key-file": str(pair.key),
+        "tls-ca-cert-file": str(authority.pair.certificate),
+        "tls-auth-clients": clients,
+    }
 
 
 def _openssl(*args: str) -> None:

@@ -17,7 +17,7 @@ Mode: TypeAlias = Literal["forward", "swallow"]
 _T = TypeVar("_T")
 
 _CHUNK = 64 * 1024
-_SECONDS = 5.0
+_SECONDS = 30.0  # a thread of its own on a busy machine
 
 
 class Proxy:

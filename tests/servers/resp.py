@@ -12,7 +12,7 @@ __all__ = ["Answer", "ServerSaid", "ask", "ask_many"]
 
 Answer: TypeAlias = "bytes | int | ServerSaid | list[Answer] | None"
 
-_SECONDS = 5.0
+_SECONDS = 30.0  # a server on a busy machine; one that is gone is noticed at once
 _AT_ONCE = 200
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey import Connection, ValkeyStore
+from router_memory.backends.valkey.translate import IndexMissing
 from tests.contract.samples import DIMENSION, FINGERPRINT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-__all__ = ["clear", "fresh_names", "store_on"]
+__all__ = ["PATIENCE", "TIMEOUT", "clear", "fresh_names", "store_on"]
+
+PATIENCE = 30.0
+"""Seconds after which a test gives up; none takes that long where things go well."""
+
+TIMEOUT = 20.0
+"""Seconds that calls may take where that is not what is tested: on a busy machine some take longer than by default."""
+
+_POLL_SECONDS = 0.02
 
 
 def fresh_names() -> dict[str, str]:
@@ -39,7 +49,7 @@ async def store_on(
     """
     values: dict[str, Any] = {**fresh_names(), "dimension": DIMENSION, "fingerprint": FINGERPRINT, **options}
     store = ValkeyStore(
-        Connection(addresses=list(addresses), cluster=cluster, **(connection or {})),
+        Connection(addresses=list(addresses), cluster=cluster, **{"timeout": TIMEOUT, **(connection or {})}),
         **values,
     )
     await store.open()
@@ -52,15 +62,23 @@ async def store_on(
 
 async def clear(addresses: Sequence[tuple[str, int]], prefix: str, index_name: str, *, cluster: bool) -> None:
     """Drops the indexes and deletes the keys of one test."""
-    connection = Connection(addresses=list(addresses), cluster=cluster)
+    connection = Connection(addresses=list(addresses), cluster=cluster, timeout=TIMEOUT)
     await connection.open()
     try:
-        names = await connection.command("clear", "FT._LIST")
-        for name in (name.decode() for name in names):
-            if name == index_name or name.startswith(f"{index_name}{{"):
-                await connection.command("clear", "FT.DROPINDEX", name, key=name)
+        async with asyncio.timeout(PATIENCE):
+            while names := await _indexes(connection, index_name):
+                for name in names:
+                    with suppress(IndexMissing):  # nodes of a cluster take a moment to agree on what there is
+                        await connection.command("clear", "FT.DROPINDEX", name, key=name)
+                await asyncio.sleep(_POLL_SECONDS)
         async for keys in connection.scan("clear", f"{prefix}*"):
             for key in keys:
                 await connection.command("clear", "UNLINK", key, key=key.decode())
     finally:
         await connection.close()
+
+
+async def _indexes(connection: Connection, index_name: str) -> list[str]:
+    """Those of one test."""
+    names = [name.decode() for name in await connection.command("clear", "FT._LIST")]
+    return [name for name in names if name == index_name or name.startswith(f"{index_name}{{")]

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from router_memory.backends.valkey.connection import Connection
 
-__all__ = ["MainIndex"]
+__all__ = ["FILL_SECONDS", "MainIndex"]
+
+FILL_SECONDS = 0.02
+"""How long a new index is left alone between two looks at it."""
 
 _log = logging.getLogger("router_memory.valkey")
 
@@ -33,7 +36,6 @@ _LOOK_SECONDS = 0.05
 """How long calls wait for another look at data that were fine before."""
 _CREATE_SECONDS = 2.0
 """How long the nodes of a cluster are given to agree on a new index before it is looked for."""
-_FILL_SECONDS = 0.02
 _FILL_TRIES = 100
 """A new index is waited for this often; a large one fills on while searches say that they are partial."""
 
@@ -332,7 +334,7 @@ class MainIndex:
             info = await self._info(operation, key)
             if info is not None and info.ready:
                 return info
-            await asyncio.sleep(_FILL_SECONDS)
+            await asyncio.sleep(FILL_SECONDS)
         if info is not None:
             return info
         raise BackendUnavailable(

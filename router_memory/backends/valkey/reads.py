@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey.damage import Damaged, Misfiled, reading
+from router_memory.backends.valkey.each import of_each, without_errors
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.records import RECORD_FIELDS, decode_memories, member_position, place
-from router_memory.errors import BackendError
 from router_memory.storage import encode_cursor
 from router_memory.types import LexicalStatistics, MemoryRecord, MemoryType, Page, Scope
 
@@ -23,8 +22,6 @@ __all__ = ["Reader"]
 _NAMES = tuple(name.encode() for name in RECORD_FIELDS)
 _SCANNED = 500
 """Most memories looked at in one round trip while a page is filled."""
-_USERS_ASKED = 64
-"""Users of a cluster, each in a slot of its own, that are looked at at the same time."""
 
 
 class Reader:
@@ -94,23 +91,15 @@ class Reader:
     async def users(self) -> AsyncIterator[str]:
         """See `MemoryStore.users`. One may be given twice."""
         async for keys in self._connection.scan("users", f"{self._prefix}meta:{{*}}"):
-            for key, user in zip(keys, await self._ids(keys), strict=True):
+            for key, user in zip(keys, await self._user_ids(keys), strict=True):
                 if user is None:  # forgotten meanwhile
                     continue
                 with reading("users", self._connection.location):
                     yield _named(self._prefix, key, user)
 
-    async def _ids(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The user ids that stand under the keys of users' statistics."""
-        if not self._connection.cluster:
-            replies = await self._connection.pipeline("users", [("HGET", key, "user") for key in keys], key="")
-            return _without_errors(replies)
-        found: list[bytes | None] = []
-        for start in range(0, len(keys), _USERS_ASKED):
-            group = keys[start : start + _USERS_ASKED]
-            asked = (self._connection.command("users", "HGET", key, "user", key=key.decode()) for key in group)
-            found += await asyncio.gather(*asked)
-        return found
+    async def _user_ids(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """What stands under the keys of users' statistics."""
+        return await of_each(self._connection, "users", keys, lambda key: ("HGET", key, "user"))
 
     async def oldest(
         self, keys: Keys, scope: Scope, types: frozenset[MemoryType], before: int | None, skip: bytes, limit: int
@@ -184,14 +173,7 @@ class Reader:
         replies: list[Any] = []
         for start in range(0, len(commands), _SCANNED):
             replies += await self._connection.pipeline(operation, commands[start : start + _SCANNED], key=keys.meta)
-        return _without_errors(replies)
-
-
-def _without_errors(replies: list[Any]) -> list[Any]:
-    for reply in replies:
-        if isinstance(reply, BackendError):
-            raise reply
-    return replies
+        return without_errors(replies)
 
 
 def _named(prefix: str, key: bytes, user: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cachetools import LRUCache
 
 from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.index import FILL_SECONDS
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.query import MOST_NEIGHBOURS
 from router_memory.backends.valkey.records import MORE, RECORD_FIELDS, decode_memories, decode_vectors
@@ -41,7 +42,6 @@ _TRIES = 3
 _KNOWN_USERS = 10_000
 _WIDER = 4
 _PATIENCE_SECONDS = 0.5
-_FILL_SECONDS = 0.02
 _SILENT_SECONDS = 600.0
 """How long nothing more is logged of an index that lacks memories."""
 _MORE = MORE.encode()
@@ -83,7 +83,7 @@ class Searcher:
                 return CandidateSet("", ())
             if not self._is_missing_all(plan, found) or monotonic() > patience:
                 return self._candidates(plan, found)
-            await asyncio.sleep(_FILL_SECONDS)  # an index that was made this moment is full the next
+            await asyncio.sleep(FILL_SECONDS)  # an index that was made this moment is full the next
 
     async def _searched(self, query: CandidateQuery, keys: Keys, deadline: float) -> tuple[Plan, Found]:
         """A plan and what it brought, of one state of the user's data if that could be had."""

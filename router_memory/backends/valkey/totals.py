@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.each import of_each
 from router_memory.backends.valkey.facts import server_facts, text_of, total
 from router_memory.backends.valkey.schema import IndexInfo, for_cluster, parse_info
 from router_memory.backends.valkey.translate import BACKEND, IndexMissing, NoCoordinator
-from router_memory.errors import BackendError
 from router_memory.types import StoreStats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from router_memory.backends.valkey.connection import Connection
     from router_memory.backends.valkey.index import MainIndex
     from router_memory.backends.valkey.promotion import Promotions
@@ -23,15 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["cluster_summary", "totals"]
 
 _OPERATION = "stats"
-_USERS_ASKED = 64
-"""Users of a cluster, each in a slot of its own, that are looked at at the same time."""
 
 
 async def totals(connection: Connection, index: MainIndex, promotions: Promotions) -> StoreStats:
     """Counts users and memories by walking over the users' statistics."""
     users, memories, vectors = 0, 0, 0
     async for keys in connection.scan(_OPERATION, f"{index.prefix}meta:{{*}}"):
-        for documents, count in await _sizes(connection, keys):
+        for documents, count in await of_each(connection, _OPERATION, keys, _size_of):
             if documents is not None:
                 users, memories, vectors = users + 1, memories + int(documents), vectors + int(count or 0)
     info = await index.summary(_OPERATION)
@@ -97,21 +92,6 @@ async def _info(connection: Connection, operation: str, name: str, node: str) ->
         return None
 
 
-async def _sizes(connection: Connection, keys: Sequence[bytes]) -> list[Any]:
-    """Documents and vectors of each of the users."""
-    if not connection.cluster:
-        replies = await connection.pipeline(_OPERATION, [_size_of(key) for key in keys], key="")
-        for reply in replies:
-            if isinstance(reply, BackendError):
-                raise reply
-        return replies
-    sizes: list[Any] = []
-    for start in range(0, len(keys), _USERS_ASKED):
-        group = keys[start : start + _USERS_ASKED]
-        asked = (connection.command(_OPERATION, *_size_of(key), key=key.decode()) for key in group)
-        sizes += await asyncio.gather(*asked)
-    return sizes
-
-
 def _size_of(key: bytes) -> tuple[str | bytes, ...]:
+    """Asks for the documents and the vectors of a user."""
     return ("HMGET", key, "documents", "vectors")

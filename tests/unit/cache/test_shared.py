@@ -375,7 +375,7 @@ async def test_an_operator_waits_longer_than_a_request(
     monkeypatch.setattr(server, "purge", watched)
     await shared.purge(ALICE)
     await shared.purge_now(ALICE)
-    assert waits == [shared.timeout, module._PURGE_NOW_SECONDS]
+    assert waits == [shared.timeout, module.PURGE_NOW_SECONDS]
 
 
 async def test_a_purge_is_given_up_when_there_is_nothing_left_to_purge(
@@ -556,7 +556,6 @@ async def test_without_time_no_vector_is_kept(server: MemoryHotCache, monkeypatc
     shared = SharedCache(
         server,
         embedder=HashingEmbedder(),
-        runtime="none",
         timeout=1,
         ttl=60,
         vector_ttl=0,

@@ -17,8 +17,7 @@ from router_memory.backends.valkey import Connection, Tls
 from router_memory.backends.valkey.client import Client, join
 from router_memory.backends.valkey.translate import NotPrimary, Unreachable
 from router_memory.errors import BackendError, BackendRejected, BackendUnavailable
-from tests.servers.certificates import Authority, Pair
-from tests.servers.ports import free_port
+from tests.servers.certificates import Authority, Pair, tls_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -594,15 +593,7 @@ async def _eventually(connection: Connection, *command: str) -> object:
 
 
 def _tls_server(own_server: OwnServer, authority: Authority, clients: str) -> Server:
-    pair = authority.issue("server")
-    config = {
-        "tls-port": str(free_port()),
-        "tls-cert-file": str(pair.certificate),
-        "tls-key-file": str(pair.key),
-        "tls-ca-cert-file": str(authority.pair.certificate),
-        "tls-auth-clients": clients,
-    }
-    return own_server(config=config)
+    return own_server(config=tls_config(authority, clients=clients))
 
 
 def _tls_address(server: Server) -> tuple[str, int]:
