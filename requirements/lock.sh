@@ -7,5 +7,5 @@ compile() {
         --upgrade-package torch==2.13.0 --output-file "$2" $3 pyproject.toml
     sed -i -e 's/^\(torch==[0-9.]*\)+.*/\1/' -e '/^# /d' -e '/^$/d' "$2"
 }
-compile "$1" requirements/runtime.lock "--extra bundled-model"
-compile "$1" requirements/dev.lock "--extra bundled-model --extra dev"
+compile "$1" requirements/runtime.lock "--extra bundled-model --extra onnx"
+compile "$1" requirements/dev.lock "--extra bundled-model --extra onnx --extra dev"

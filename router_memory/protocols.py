@@ -53,6 +53,15 @@ class Embedder(Protocol):
         """Identifies weights, pooling, prefixes and dimension: ``name/dimension/digest``. Valid after `identify`."""
         ...
 
+    @property
+    def runtime(self) -> str:
+        """What computes: ``torch``, ``onnx`` or ``onnx-int8``. Valid after `identify`.
+
+        Vectors of any two can be compared, so it is no part of the fingerprint. Their `precision` shows in the cosines
+        and stays the same as long as the embedder lives.
+        """
+        ...
+
     async def identify(self) -> None:
         """Finds the model and takes its fingerprint without loading it.
 

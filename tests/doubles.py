@@ -27,6 +27,7 @@ class HashingEmbedder:
 
     dimension = 64
     fingerprint = "hashing/64/test"
+    runtime = "torch"
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()

@@ -128,7 +128,7 @@ def user_without_model(user: User, stages: Stages, configuration: dict[str, Any]
     """The same memories behind an embedder that has every query's vector ready."""
     real = stages.embedder
     vectors = {text: stages.run(real.embed_query(text)) for text in stages.texts}
-    ready = Precomputed(vectors, dimension=real.dimension, fingerprint=real.fingerprint)
+    ready = Precomputed(vectors, dimension=real.dimension, fingerprint=real.fingerprint, runtime=real.runtime)
     parts = Assembly(load_config(configuration), lambda: ready)
     other = User(MemoryPlugin(parts), parts, ready, user.scope, user.corpus)
     stages.run(other.plugin.__aenter__())

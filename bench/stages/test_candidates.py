@@ -48,7 +48,7 @@ def search(
 
     async def fill() -> list[tuple[tuple[str, ...], CandidateQuery]]:
         await store.open()
-        embedder = Precomputed(vectors, dimension=DIMENSION, fingerprint=FINGERPRINT)
+        embedder = Precomputed(vectors, dimension=DIMENSION, fingerprint=FINGERPRINT, runtime="torch")
         remember = Remember(store, embedder, WritePolicy())
         for session in corpus.sessions:
             await remember.turns(SCOPE, session.id, session.turns)

@@ -39,7 +39,7 @@ def found(stages: Stages, user: User) -> list[Found]:
 
 def test_rerank_100(benchmark: BenchmarkFixture, stages: Stages, found: list[Found]) -> None:
     """Evidence, all signals, the order, ten hits and the cut-off."""
-    calibration = calibration_for(stages.embedder.fingerprint)
+    calibration = calibration_for(stages.embedder.fingerprint, stages.embedder.runtime)
 
     def rerank(index: int) -> None:
         ranked = Ranked(Evidence(retrieval_of(*found[index])), RankingMode.RERANK, calibration)

@@ -23,13 +23,16 @@ class Precomputed:
 
     Args:
         vectors: Text -> unit vector, float32 of shape (dimension,).
-        dimension, fingerprint: As of the embedder that made them.
+        dimension, fingerprint, runtime: As of the embedder that made them.
     """
 
-    def __init__(self, vectors: Mapping[str, NDArray[np.float32]], *, dimension: int, fingerprint: str) -> None:
+    def __init__(
+        self, vectors: Mapping[str, NDArray[np.float32]], *, dimension: int, fingerprint: str, runtime: str
+    ) -> None:
         self._vectors = vectors
         self.dimension = dimension
         self.fingerprint = fingerprint
+        self.runtime = runtime
 
     async def identify(self) -> None:
         """Known from the start."""

@@ -61,6 +61,11 @@ class CachedEmbedder:
         return self._embedder.fingerprint
 
     @property
+    def runtime(self) -> str:
+        """See `Embedder.runtime`."""
+        return self._embedder.runtime
+
+    @property
     def nbytes(self) -> int:
         """What the vectors in the process take with their keys, in bytes."""
         return sum(vector.nbytes + KEY_BYTES for vector in self._vectors.values())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from router_memory.cli.app import Session, app
+from router_memory.cli.notices import Notices
 from router_memory.cli.output import OutputClosed, one_line
 from router_memory.errors import BackendUnavailable, ConfigError, InvalidRequest, RouterMemoryError
 
@@ -42,7 +43,7 @@ _CommandLineError: type[Exception] = next(
 
 def main() -> NoReturn:
     """Runs the command of this process's arguments and exits."""
-    logging.getLogger().addHandler(logging.NullHandler())  # what matters is in the error; logs are for --debug
+    logging.getLogger().addHandler(Notices())
     warnings.simplefilter("ignore")
     code = run(sys.argv[1:])
     if code == INTERRUPTED:

@@ -96,6 +96,16 @@ class Config:
         """
         return self._places.data_file(self.memory.embedded.path, f"{MEMORY_PATH}.embedded.path")
 
+    @property
+    def model_cache(self) -> Path | None:
+        """Where exported models are kept, absolute; ``None`` for the user's cache folder.
+
+        Raises:
+            ConfigError: The path starts at a home folder that does not exist.
+        """
+        text = self.memory.embedding.cache_dir
+        return self._places.path(text, f"{MEMORY_PATH}.embedding.cache_dir") if text else None
+
     def password(self, server: _Server) -> SecretStr | None:
         """The password of a server, read now when it is in a file; None when it has none.
 
@@ -203,6 +213,7 @@ def _config(
 
 def _check_files(config: Config) -> None:
     """Fails now rather than at the first request, for what is in use."""
+    _ = config.model_cache
     if config.any_enabled and config.backend == "embedded":
         _ = config.data_path
     if config.backend == "valkey":

@@ -53,6 +53,15 @@ class EmbeddingSection(Section):
     passage_prefix: str = ""
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
     threads: Annotated[int, Field(ge=0, le=256)] = 0
+    runtime: Literal["auto", "torch", "onnx", "onnx-int8"] = "auto"
+    cache_dir: str = ""
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _cache_dir(cls, path: str) -> str:
+        if "\0" in path:
+            raise problem("a path cannot hold a zero character")
+        return path
 
 
 class RecallSection(Section):

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from router_memory.backends.bert import BertEmbedder
-from router_memory.config import load_config
+from router_memory.config import Config, load_config
 from router_memory.wiring.assembly import Assembly
 
 __all__ = ["Assembly", "assemble"]
 
 
-def assemble(source: str | Path | Mapping[str, Any] | None) -> Assembly:
-    """The parts for a configuration, not opened yet.
+def assemble(source: str | Path | Mapping[str, Any] | Config | None) -> Assembly:
+    """The parts for a configuration, loaded or not, not opened yet.
 
     Raises:
         ConfigError: The configuration is wrong.
     """
-    config = load_config(source)
+    config = source if isinstance(source, Config) else load_config(source)
     embedding = config.memory.embedding
     return Assembly(
         config,
@@ -29,5 +29,7 @@ def assemble(source: str | Path | Mapping[str, Any] | None) -> Assembly:
             passage_prefix=embedding.passage_prefix,
             batch_size=embedding.batch_size,
             threads=embedding.threads,
+            runtime=embedding.runtime,
+            cache=config.model_cache,
         ),
     )

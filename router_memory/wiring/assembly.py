@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from router_memory.cache import PURGE_NOW_SECONDS
 from router_memory.config import Config
 from router_memory.errors import BackendError, BackendUnavailable, EmbeddingError, MissingExtra
 from router_memory.pipeline.recall import Recall
@@ -20,19 +21,18 @@ from router_memory.protocols import Embedder, HotCache, MemoryStore
 from router_memory.ranking import calibration_for
 from router_memory.types import REACHABLE, CacheServerStats, CheckStatus, Finding, Scope
 from router_memory.wiring.caches import Caches, hot_cache_of
+from router_memory.wiring.model import runtime_finding
 from router_memory.wiring.stores import store_of
 
 __all__ = ["Assembly"]
-
-_PURGE_SECONDS = 1.0
 
 
 class Assembly:
     """Everything a configuration asks for, put together.
 
-    `store`, `recall`, `remember` and `plugin` exist once `open` has returned, `caches` too where the hot cache is
-    enabled. They stay after `close`, when they refuse to work. An assembly that failed to open, or was closed, can be
-    opened again.
+    `store`, `embedder`, `recall`, `remember` and `plugin` exist once `open` has returned, `caches` too where the hot
+    cache is enabled. They stay after `close`, when they refuse to work. An assembly that failed to open, or was
+    closed, can be opened again.
 
     Args:
         config: What is asked for.
@@ -40,6 +40,7 @@ class Assembly:
     """
 
     store: MemoryStore
+    embedder: Embedder
     recall: Recall
     remember: Remember
     plugin: Plugin
@@ -84,7 +85,7 @@ class Assembly:
             self._closing = undo.pop_all()
             self.opened = True
             if identified:
-                self._check_calibration(embedder.fingerprint)
+                self._check_calibration(embedder.fingerprint, embedder.runtime)
 
     async def close(self) -> None:
         """Writes what is queued and releases everything, also where a part of it fails.
@@ -118,7 +119,8 @@ class Assembly:
                 found = (Finding(name, CheckStatus.FAIL, error.message, error.hint),)
             finally:
                 await store.close()
-            return (_examined_configuration(self.config), model, *found, *await self._examined_cache())
+            runtime = (await asyncio.to_thread(runtime_finding, self.config, embedder),) if identified else ()
+            return (_examined_configuration(self.config), model, *runtime, *found, *await self._examined_cache())
         finally:
             await embedder.close()
 
@@ -144,7 +146,7 @@ class Assembly:
                 return 0
             if scope is None:
                 return await server.clear()
-            await server.purge(scope.user_digest, within=_PURGE_SECONDS)
+            await server.purge(scope.user_digest, within=PURGE_NOW_SECONDS)
             return 0
 
     @asynccontextmanager
@@ -166,15 +168,16 @@ class Assembly:
         except BackendError as error:  # no failure: requests go on without it
             return (Finding("cache", CheckStatus.WARN, error.message, error.hint),)
 
-    def _check_calibration(self, model: str) -> None:
-        if not calibration_for(model).fitted:
+    def _check_calibration(self, model: str, runtime: str) -> None:
+        if not calibration_for(model, runtime).fitted:
             rough = f"no similarity map was fitted for {model}: thresholds of the hybrid modes are rough"
             self.warnings = (*self.config.warnings, rough)
 
     def _build(self, embedder: Embedder) -> None:
         config = self.config
+        self.embedder = embedder
         retriever = DirectRetriever(self.store, embedder) if self.caches is None else self.caches.retriever
-        self.recall = Recall(retriever, lambda: calibration_for(embedder.fingerprint))
+        self.recall = Recall(retriever, lambda: calibration_for(embedder.fingerprint, embedder.runtime))
         self.remember = Remember(self.store, embedder, config.write_policy)
         self.plugin = Plugin(
             policy_of=lambda decision: (config.policy(decision), config.knows(decision)),

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Caches", "hot_cache_of"]
 
-_RUNTIME = "torch"
-"""What computes vectors; another runtime's differ a little."""
 _BYTES_A_VECTOR = 4_096
 _VECTOR_SHARE = 8
 """One part in so many of level 1 is for the vectors of queries."""
@@ -70,7 +68,6 @@ class Caches:
             shared = SharedCache(
                 server,
                 embedder=embedder,
-                runtime=_RUNTIME,
                 timeout=cache.cache_timeout_ms / 1000,
                 ttl=float(cache.ttl_seconds),
                 vector_ttl=float(cache.embedding_ttl_seconds),

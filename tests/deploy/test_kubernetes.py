@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from router_memory.backends.bert import Source
+from router_memory.backends.bert.onnx import folder_of
 from router_memory.config import load_config
 from tests.deploy.manifests import directives, documents, objects, size
 
@@ -107,6 +109,21 @@ def test_every_mount_has_its_volume() -> None:
         if "configMap" in volume
     ]
     assert {("ConfigMap", name) for name in named} <= set(OBJECTS)
+
+
+def test_the_gateway_has_room_for_the_exported_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of its own that may be written, as its root may not, and memory for the process that exports."""
+    (container,) = GATEWAY["spec"]["containers"]
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in GATEWAY["spec"]["volumes"]}
+    assert set(mounts) == set(volumes)
+    assert not mounts["models"].get("readOnly")
+    assert size(volumes["models"]["emptyDir"]["sizeLimit"]) >= 512 * 2**20
+    assert size(container["resources"]["limits"]["memory"]) >= 2 * 2**30
+    (cache,) = [entry["value"] for entry in container["env"] if entry["name"] == "XDG_CACHE_HOME"]
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    source = Source(ROOT, "model", 1)
+    assert folder_of(source, "onnx").is_relative_to(mounts["models"]["mountPath"])
 
 
 @pytest.mark.parametrize("pod", [POD, GATEWAY["spec"]], ids=["server", "gateway"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["CGROUP_QUOTA", "available_cpus"]
+__all__ = ["CGROUP_QUOTA", "available_cpus", "model_threads"]
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2, as seen inside a container
 
@@ -27,3 +27,13 @@ def available_cpus(quota_file: Path = CGROUP_QUOTA) -> int:
     except (OSError, ValueError):  # no such file, or "max"
         pass
     return max(1, cpus)
+
+
+def model_threads(threads: int) -> int:
+    """How many threads a model computes on, ≥ 1.
+
+    Args:
+        threads: As configured. 0 takes one less than the CPUs this process may use: torch's threads spin while they
+            wait for each other, so taking every CPU makes an embedding many times slower as soon as anything else runs.
+    """
+    return threads or max(1, available_cpus() - 1)

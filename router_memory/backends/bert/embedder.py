@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,21 +12,23 @@ import numpy as np
 
 from router_memory.backends.bert.batching import Batcher
 from router_memory.backends.bert.encoder import Encoder, unit_rows
-from router_memory.backends.bert.identity import Identity, identify
-from router_memory.backends.bert.loading import load_encoder
-from router_memory.backends.bert.locating import locate
+from router_memory.backends.bert.loading import load_encoder, usual_seconds
 from router_memory.backends.bert.pace import Pace
+from router_memory.backends.bert.runtimes import AUTO, check_runtime, resolve
+from router_memory.backends.bert.source import Source, find_source
 from router_memory.errors import EmbeddingError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
 __all__ = ["BertEmbedder"]
 
-_LOAD_SECONDS = 5.0  # most of it importing torch and sentence-transformers
 _WARM_UP_TEXT = "What did we say about the trip last summer?"
+_RETRY_SECONDS = 60.0
+"""A load that failed is not tried again before: an export that fails takes seconds of two processors."""
 
 
 class BertEmbedder:
@@ -37,8 +40,12 @@ class BertEmbedder:
         query_prefix: Put in front of each part of a query, e.g. ``"query: "`` for E5.
         passage_prefix: Put in front of each part of a passage, e.g. ``"passage: "``.
         batch_size: Most parts in one forward pass, ≥ 1.
-        threads: CPU threads of torch, ≥ 0; 0 takes one less than the CPUs this process may use. The
+        threads: CPU threads of the model, ≥ 0; 0 takes one less than the CPUs this process may use. With torch the
             number holds for the whole process, as torch has only one.
+        runtime: What computes: ``torch``, ``onnx``, ``onnx-int8``, or ``auto``, which takes ``onnx`` where
+            onnxruntime is installed and falls back to ``torch``, with a warning in the log, where that does not work.
+        cache: Where the exports that onnx needs are kept; ``None`` for ``router-memory/models`` in the user's cache
+            folder.
 
     Raises:
         InvalidRequest: An argument is out of its range.
@@ -52,6 +59,8 @@ class BertEmbedder:
         passage_prefix: str = "",
         batch_size: int = 16,
         threads: int = 0,
+        runtime: str = AUTO,
+        cache: Path | None = None,
     ) -> None:
         if not model:
             raise InvalidRequest("the embedding model has no name", field="model")
@@ -59,18 +68,25 @@ class BertEmbedder:
             raise InvalidRequest("batch_size must be at least 1", field="batch_size")
         if threads < 0:
             raise InvalidRequest("threads must be at least 0", field="threads", hint="0 means automatic")
+        check_runtime(runtime)
         self._model = model
         self._query_prefix = query_prefix
         self._passage_prefix = passage_prefix
         self._batch_size = batch_size
         self._threads = threads
+        self._wanted_runtime = runtime
+        self._runtime = ""
+        self._cache = cache
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router-memory-bert")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._identity: Identity | None = None
+        self._source: Source | None = None
         self._opening: asyncio.Task[Batcher] | None = None
         self._opening_since = 0.0
+        self._opening_seconds = 0.0
+        self._failure: tuple[EmbeddingError, float] | None = None
         self._batcher: Batcher | None = None
         self._closed = False
+        self._stop = threading.Event()
 
     @property
     def dimension(self) -> int:
@@ -82,39 +98,52 @@ class BertEmbedder:
         """``name/dimension/weights-settings``, see `Identity`. Valid after `identify`."""
         return self._identified().fingerprint
 
+    @property
+    def runtime(self) -> str:
+        """``torch``, ``onnx`` or ``onnx-int8``. Valid after `identify`.
+
+        With ``auto`` it may turn from ``onnx`` to ``torch`` when the model is loaded, which changes no vector.
+        """
+        self._identified()
+        return self._runtime
+
     async def identify(self) -> None:
-        """Finds the model and reads its fingerprint from its files, without loading it.
+        """Finds the model, reads its fingerprint from its files and chooses the runtime, without loading anything.
 
         Raises:
-            MissingExtra: The bundled model is asked for and not installed.
+            MissingExtra: The bundled model or the runtime is asked for and not installed.
             EmbeddingError: There is no such model on this machine, or the embedder is closed.
         """
         self._refuse_if_closed()
-        if self._identity is None:
+        if self._source is None:
+            self._runtime = resolve(self._wanted_runtime)
             loop = asyncio.get_running_loop()
-            self._identity = await loop.run_in_executor(self._executor, self._identify)
+            self._source, self._opening_seconds = await loop.run_in_executor(self._executor, self._identify)
 
     async def open(self) -> None:
         """Loads the model and encodes a text, on the embedder's thread. Does nothing when it is open.
 
         The first text to embed does the same. A load goes on when those who wait for it are cancelled, so that
-        the next one finds it done.
+        the next one finds it done. One that failed is tried again by the first call a minute later; until then
+        calls fail with the same error.
 
         Raises:
-            MissingExtra: The bundled model is asked for and not installed.
-            EmbeddingError: The model cannot be loaded, or the embedder is closed or belongs to another event loop.
+            MissingExtra: The bundled model or the runtime is asked for and not installed.
+            EmbeddingError: The model cannot be loaded, exported or trusted, or the embedder is closed or belongs to
+                another event loop.
         """
         await self._opened()
 
     async def close(self) -> None:
         """Finishes the calls under way, refuses later ones and frees the model. Idempotent.
 
-        Calls that still wait for the model to load fail.
+        Calls that still wait for the model to load fail, and a process that exports it is ended.
 
         Raises:
             EmbeddingError: It belongs to another event loop.
         """
         self._closed = True
+        self._stop.set()
         if self._batcher is not None:
             self._own_loop()
             await self._batcher.close()
@@ -153,7 +182,7 @@ class BertEmbedder:
         if self._batcher is not None:
             return self._batcher.backlog_seconds()
         if self._opening is not None and not self._opening.done():
-            return abs(_LOAD_SECONDS - (time.perf_counter() - self._opening_since))
+            return abs(self._opening_seconds - (time.perf_counter() - self._opening_since))
         return 0.0
 
     async def _opened(self) -> Batcher:
@@ -163,6 +192,7 @@ class BertEmbedder:
         if self._batcher is not None:
             return self._batcher
         if self._opening is None or self._opening.done():
+            self._refuse_if_just_failed()
             self._opening_since = time.perf_counter()
             self._opening = asyncio.get_running_loop().create_task(self._open())
             self._opening.add_done_callback(_seen)
@@ -170,8 +200,13 @@ class BertEmbedder:
 
     async def _open(self) -> Batcher:
         await self.identify()
-        encoder, pace = await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
+        try:
+            encoder, pace = await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
+        except EmbeddingError as error:
+            self._failure = error, time.monotonic()
+            raise
         self._refuse_if_closed()
+        self._runtime = encoder.runtime
         self._batcher = Batcher(
             self._executor,
             encoder.encode,
@@ -182,17 +217,22 @@ class BertEmbedder:
         )
         return self._batcher
 
-    def _identify(self) -> Identity:
-        """Runs on the embedder's thread."""
-        return identify(locate(self._model), query_prefix=self._query_prefix, passage_prefix=self._passage_prefix)
-
-    def _load(self) -> tuple[Encoder, Pace]:
-        """Runs on the embedder's thread. The first text through a model is slow, so the second sets the pace."""
-        encoder = load_encoder(
-            locate(self._model),
+    def _identify(self) -> tuple[Source, float]:
+        """The model, and how long loading it usually takes. Runs on the embedder's thread."""
+        source = find_source(
+            self._model,
             query_prefix=self._query_prefix,
             passage_prefix=self._passage_prefix,
             threads=self._threads,
+            cache=self._cache,
+        )
+        return source, usual_seconds(source, self._runtime)
+
+    def _load(self) -> tuple[Encoder, Pace]:
+        """Runs on the embedder's thread. The first text through a model is slow, so the second sets the pace."""
+        self._refuse_if_closed()
+        encoder = load_encoder(
+            self._identified(), runtime=self._runtime, fall_back=self._wanted_runtime == AUTO, stop=self._stop
         )
         if encoder.dimension != self.dimension:
             raise EmbeddingError(
@@ -223,10 +263,18 @@ class BertEmbedder:
         if self._closed:
             raise EmbeddingError("the embedder is closed")
 
-    def _identified(self) -> Identity:
-        if self._identity is None:
+    def _refuse_if_just_failed(self) -> None:
+        if self._failure is None:
+            return
+        error, since = self._failure
+        left = since + _RETRY_SECONDS - time.monotonic()
+        if left > 0:
+            raise EmbeddingError(error.message, hint=error.hint) from error
+
+    def _identified(self) -> Source:
+        if self._source is None:
             raise EmbeddingError("the embedding model is not identified yet", hint="await identify() or open() first")
-        return self._identity
+        return self._source
 
 
 def _seen(opening: asyncio.Task[Batcher]) -> None:

@@ -1,81 +1,59 @@
-"""Loading a model: from disk only, quietly, and with no more threads than there are CPUs."""
+"""From a model's directory to an encoder over the runtime that was asked for."""
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING
 
-from router_memory.backends.bert.cpus import available_cpus
-from router_memory.backends.bert.encoder import Encoder
-from router_memory.errors import EmbeddingError
+from router_memory.backends.bert.onnx import exported, load_onnx
+from router_memory.backends.bert.runtimes import TORCH
+from router_memory.backends.bert.torch_encoder import load_torch
+from router_memory.errors import EmbeddingError, MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    import threading
 
-__all__ = ["load_encoder"]
+    from router_memory.backends.bert.encoder import Encoder
+    from router_memory.backends.bert.source import Source
+
+__all__ = ["load_encoder", "usual_seconds"]
+
+_log = logging.getLogger("router_memory.bert")
+
+# On two cores with the bundled model: most of it importing torch and sentence-transformers; for an export that, too.
+_TORCH_SECONDS, _ONNX_SECONDS, _EXPORT_SECONDS = 5.0, 0.5, 15.0
 
 
-def load_encoder(directory: Path, *, query_prefix: str = "", passage_prefix: str = "", threads: int = 0) -> Encoder:
-    """Imports torch and sentence-transformers and loads a model. Blocks for seconds.
+def load_encoder(source: Source, *, runtime: str, fall_back: bool, stop: threading.Event | None = None) -> Encoder:
+    """Loads a model. Blocks: see `usual_seconds`.
 
     Args:
-        directory: A model as sentence-transformers stores it.
-        query_prefix: Put in front of queries.
-        passage_prefix: Put in front of passages.
-        threads: Of torch, which has one number for the whole process. 0 takes one less than the CPUs this process
-            may use, at least one: torch's threads spin while they wait for each other, so taking every CPU makes
-            an embedding many times slower as soon as anything else runs.
+        source: The model.
+        runtime: One of `RUNTIMES`. ``onnx`` and ``onnx-int8`` export the model first where that was not done.
+        fall_back: Whether torch is taken where `runtime` does not work; a warning is logged then.
+        stop: When set, an export is given up, and nothing is loaded in its place.
 
     Raises:
-        EmbeddingError: It cannot be loaded.
+        EmbeddingError: It cannot be loaded, exported or trusted, or was stopped.
+        MissingExtra: What exporting needs is not installed.
     """
-    try:
-        return _load(directory, query_prefix, passage_prefix, threads)
-    except EmbeddingError:
-        raise
-    except Exception as error:
-        raise EmbeddingError(
-            f"the embedding model in {directory} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
+    if runtime != TORCH:
+        try:
+            return load_onnx(source, runtime, stop=stop)
+        except (EmbeddingError, MissingExtra) as error:
+            if not fall_back or (stop is not None and stop.is_set()):
+                raise
+            _log.warning("the embedding runtime is torch: %s cannot be used: %s", runtime, error)
+    return load_torch(
+        source.directory,
+        query_prefix=source.query_prefix,
+        passage_prefix=source.passage_prefix,
+        threads=source.threads,
+    )
 
 
-def _load(directory: Path, query_prefix: str, passage_prefix: str, threads: int) -> Encoder:
-    import torch  # takes seconds; runs on the embedder's thread
-    from sentence_transformers import SentenceTransformer
-
-    wanted = threads or max(1, available_cpus() - 1)
-    if wanted != torch.get_num_threads():
-        torch.set_num_threads(wanted)
-    with _no_progress_bars():
-        model = SentenceTransformer(str(directory), device="cpu", local_files_only=True)
-    model.eval()
-    return Encoder(model, query_prefix=query_prefix, passage_prefix=passage_prefix)
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Keeps transformers from drawing bars on stderr, on this thread and in this block alone.
-
-    transformers 4 has neither the hook nor a bar for a model in one file.
-    """
-    from transformers.utils import logging  # takes seconds
-
-    set_hook = getattr(logging, "set_tqdm_hook", None)
-    if set_hook is None:
-        yield
-        return
-    here = threading.get_ident()
-    previous: Callable[..., Any] | None = None
-
-    def hook(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if threading.get_ident() == here:
-            return factory(*args, **{**kwargs, "disable": True})
-        return previous(factory, args, kwargs) if previous else factory(*args, **kwargs)
-
-    previous = set_hook(hook)
-    try:
-        yield
-    finally:
-        set_hook(previous)
+def usual_seconds(source: Source, runtime: str) -> float:
+    """How long `load_encoder` usually takes."""
+    if runtime == TORCH:
+        return _TORCH_SECONDS
+    return _ONNX_SECONDS if exported(source, runtime) else _EXPORT_SECONDS

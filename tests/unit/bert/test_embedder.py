@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from router_memory.backends.bert import BertEmbedder, embedder
-from router_memory.backends.bert.encoder import Encoder
-from router_memory.backends.bert.identity import Identity
+from router_memory.backends.bert.source import Source
 from router_memory.backends.bert.splitting import Part
 from router_memory.errors import EmbeddingError, InvalidRequest
 from router_memory.protocols import Embedder
@@ -24,11 +23,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from router_memory.backends.bert.torch_encoder import TorchEncoder
+
 
 class FakeEncoder:
     """Two dimensions; ``|`` separates parts; the vector of a part points at 1 or, for ``up``, at 2."""
 
+    runtime = "torch"
     dimension = 2
+    max_tokens = 8
 
     def split_query(self, text: str) -> list[Part]:
         return words(text)
@@ -48,10 +51,12 @@ class Loads:
         self.failure: Exception | None = None
         self.dimension = 2
         self.begun = threading.Event()
+        self.stop = threading.Event()
         self.may_finish = threading.Event()
         self.may_finish.set()
 
-    def __call__(self, _directory: Path, **_: object) -> FakeEncoder:
+    def __call__(self, _source: Source, *, stop: threading.Event, **_: object) -> FakeEncoder:
+        self.stop = stop
         self.threads.append(threading.current_thread().name)
         self.begun.set()
         if not self.may_finish.wait(PATIENCE):
@@ -65,8 +70,7 @@ class Loads:
 def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
     """Replaces the model by a fake one."""
     loads = Loads()
-    monkeypatch.setattr(embedder, "locate", Path)
-    monkeypatch.setattr(embedder, "identify", lambda _directory, **_: Identity("fake/2/0-0", loads.dimension))
+    monkeypatch.setattr(embedder, "find_source", lambda model, **_: Source(Path(model), "fake/2/0-0", loads.dimension))
     monkeypatch.setattr(embedder, "load_encoder", loads)
     return loads
 
@@ -133,13 +137,20 @@ async def test_a_cancelled_first_text_does_not_throw_the_load_away(bert: BertEmb
     assert len(loads.threads) == 1
 
 
-async def test_a_failed_load_is_reported_and_tried_again(bert: BertEmbedder, loads: Loads) -> None:
-    """An operator who repairs the model need not restart the gateway."""
-    loads.failure = EmbeddingError("broken")
-    with pytest.raises(EmbeddingError, match="broken"):
-        await bert.open()
+async def test_a_failed_load_is_reported_and_tried_again_later(
+    bert: BertEmbedder, loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator who repairs the model need not restart the gateway; requests do not try again and again."""
+    loads.failure = EmbeddingError("broken", hint="mend it")
+    for _ in range(3):
+        with pytest.raises(EmbeddingError, match=r"broken \(mend it\)"):
+            await bert.open()
+    assert len(loads.threads) == 1
+    assert bert.backlog_seconds() == 0.0
+    monkeypatch.setattr(embedder, "_RETRY_SECONDS", 0.0)
     loads.failure = None
     await bert.open()
+    assert len(loads.threads) == 2
 
 
 async def test_a_model_that_contradicts_its_files_is_refused(bert: BertEmbedder, loads: Loads) -> None:
@@ -176,11 +187,13 @@ async def test_close_is_idempotent_and_final(bert: BertEmbedder) -> None:
 
 
 async def test_close_during_a_load_fails_those_who_wait_for_it(bert: BertEmbedder, loads: Loads) -> None:
-    """And returns at once: a load cannot be stopped, and its model is dropped."""
+    """And returns at once: torch's loading cannot be stopped, an export is, and the model is dropped."""
     loads.may_finish.clear()
     waiting = asyncio.create_task(bert.embed_query("hello"))
     assert await asyncio.to_thread(loads.begun.wait, PATIENCE)
+    assert not loads.stop.is_set()
     await bert.close()
+    assert loads.stop.is_set()
     loads.may_finish.set()
     with pytest.raises(EmbeddingError, match="closed"):
         await waiting
@@ -204,6 +217,7 @@ async def test_a_second_event_loop_is_refused(bert: BertEmbedder) -> None:
         (lambda: BertEmbedder(""), "model"),
         (lambda: BertEmbedder(batch_size=0), "batch_size"),
         (lambda: BertEmbedder(threads=-1), "threads"),
+        (lambda: BertEmbedder(runtime="tpu"), "runtime"),
     ],
 )
 def test_arguments_out_of_range_are_refused(make: Callable[[], BertEmbedder], field: str) -> None:
@@ -214,7 +228,7 @@ def test_arguments_out_of_range_are_refused(make: Callable[[], BertEmbedder], fi
 
 
 @pytest.mark.model
-async def test_the_real_model_end_to_end(encoder: Encoder) -> None:
+async def test_the_real_model_end_to_end(encoder: TorchEncoder) -> None:
     """Related texts are nearer than others, long ones have several rows, concurrent calls agree with single ones."""
     bert: Embedder = BertEmbedder("bert", query_prefix="query: ", passage_prefix="passage: ")
     await bert.open()

@@ -67,19 +67,19 @@ def test_every_status_is_shown_with_what_to_do(cli: Cli, store_says: Callable[..
     assert any(line.startswith("fail  index") for line in lines)
     assert "→ turn appendonly on" in ran.out
     assert "→ configure another index_name" in ran.out
-    assert lines[-1] == "embedded: 5 checks, 1 failed, 1 to look at"
+    assert lines[-1] == "embedded: 6 checks, 1 failed, 1 to look at"
 
 
 def test_the_same_advice_is_given_once(cli: Cli, store_says: Callable[..., None]) -> None:
     store_says(Finding("module", FAIL, "no Search", "load it"), Finding("index", FAIL, "no Search", "load it"))
     out = cli("doctor").out
     assert out.count("→ load it") == out.count("→ as above") == 1
-    assert [finding["advice"] for finding in cli("doctor", "--json").json["findings"][2:]] == ["load it", "load it"]
+    assert [finding["advice"] for finding in cli("doctor", "--json").json["findings"][3:]] == ["load it", "load it"]
 
 
 def test_when_all_is_well_it_says_so(cli: Cli, store_says: Callable[..., None]) -> None:
     store_says(Finding("search", OK, "the module is loaded"))
-    assert cli("doctor").out.rstrip().endswith("embedded: 3 checks, all is well")
+    assert cli("doctor").out.rstrip().endswith("embedded: 4 checks, all is well")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_json_has_one_schema(cli: Cli, config: Path, store_says: Callable[..., N
     assert set(found) == {"file", "backend", "status", "findings"}
     assert (found["file"], found["backend"], found["status"]) == (str(config), "embedded", "warn")
     assert all(set(finding) == KEYS for finding in found["findings"])
-    assert [finding["name"] for finding in found["findings"]] == ["configuration", "model", "memory"]
+    assert [finding["name"] for finding in found["findings"]] == ["configuration", "model", "runtime", "memory"]
     assert found["findings"][-1]["data"] == {"used": 1, "peak": 2}
 
 
