@@ -1,7 +1,9 @@
 """Measures retrieval quality: `python -m bench.quality --data FILE... [--config FILE] [--json OUT]`.
 
-Each conversation becomes one user's memory through the write path; each question goes through
-`search`. Questions without evidence and unanswerable ones are left out of the ranking figures.
+Each conversation becomes one user's memory through the write path; each question goes through `search`, to its own
+user's memory and to another's. Questions without evidence and unanswerable ones are left out of the ranking figures.
+A FILE may be followed by roles, `FILE:user`: of that set only their messages are stored, and count as evidence.
+`python -m bench.quality report FILE...` draws the tables of what --json wrote.
 """
 
 from __future__ import annotations
@@ -9,152 +11,137 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import statistics
-import tempfile
+import shlex
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import yaml
-
 from bench.environment import environment
-from bench.quality.data import Conversation, load
-from bench.quality.metrics import Injection, confidence, injection_figures, ranking_figures
-from router_memory import MemoryPlugin, Scope
-from router_memory.types import Hit
+from bench.quality.backend import Backend, backend, configuration
+from bench.quality.bootstrap import Bootstrap
+from bench.quality.constants import constants
+from bench.quality.cost import measure_cost
+from bench.quality.data import Unit, load
+from bench.quality.measure import Wanted, measure_set
+from bench.quality.report import report, show
+from router_memory.errors import RouterMemoryError
+from router_memory.types import RankingMode
 
-SKIPPED_CATEGORY = "5"
-"""LoCoMo's adversarial questions."""
+__all__ = ["Source", "arguments_of", "measure"]
+
+SEED = 20260301
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of conversations, and which of its messages are stored; no roles mean all."""
+
+    path: Path
+    roles: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> Source:
+        """Reads ``FILE`` or ``FILE:ROLE,ROLE``."""
+        path, colon, roles = text.rpartition(":")
+        named = bool(colon) and not Path(text).exists()
+        source = cls(Path(path), tuple(roles.split(","))) if named else cls(Path(text))
+        if not source.path.is_file():
+            raise argparse.ArgumentTypeError(f"there is no file {source.path}")
+        return source
+
+    @property
+    def name(self) -> str:
+        """For tables; holds no path."""
+        return f"{self.path.stem}, {' and '.join(self.roles)} messages" if self.roles else self.path.stem
+
+    def __str__(self) -> str:
+        return self.path.name + (f":{','.join(self.roles)}" if self.roles else "")
 
 
 def main() -> None:
-    """Runs the benchmark."""
-    arguments = _arguments()
-    document = asyncio.run(measure(arguments))
-    text = json.dumps(document, indent=2)
-    if arguments.json:
-        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
-    for figures in document["sets"]:
-        shown = "  ".join(f"{name} {figures[name]:.3f}" for name in ("R@5", "R@10", "nDCG@10", "MRR"))
-        injection = figures["injection"]
-        print(f"{figures['set']:<28} {shown}  F1mix {injection['F1mix']:.3f}  BA {injection['BA']:.3f}")
+    """Runs the benchmark, or draws the tables of earlier runs."""
+    if sys.argv[1:2] == ["report"]:
+        report(sys.argv[2:])
+        return
+    arguments = arguments_of(sys.argv[1:])
+    try:
+        with backend(arguments.backend, arguments.address) as where:
+            document = asyncio.run(measure(arguments, where))
+    except RouterMemoryError as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
+    show(document)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
-    parser.add_argument("--data", nargs="+", required=True, type=Path, help="files in the JSONL form")
-    parser.add_argument("--config", default="config/config.yaml", type=Path)
-    parser.add_argument("--json", help="where to write the figures")
-    parser.add_argument("--roles", nargs="*", help="store only messages of these roles")
-    parser.add_argument("--mode", help="in place of the configured hybrid mode: dense, rerank, weighted, rrf")
-    parser.add_argument("--seed", type=int, default=20260301)
-    return parser.parse_args()
+def arguments_of(words: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", nargs="+", required=True, type=Source.of, metavar="FILE[:ROLE,...]")
+    parser.add_argument("--config", default=Path("config/config.yaml"), type=Path)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="where to write the figures")
+    parser.add_argument("--roles", nargs="*", default=[], help="of sets without roles of their own")
+    parser.add_argument("--unit", type=Unit, choices=[*Unit], default=Unit.MESSAGE, help="what becomes one memory")
+    parser.add_argument("--mode", type=RankingMode, choices=[*RankingMode], help="in place of the configured one")
+    parser.add_argument("--runtime", metavar="NAME", help="in place of the configured embedding.runtime")
+    parser.add_argument("--backend", choices=["embedded", "valkey"], default="embedded", help="where memories live")
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a running Valkey; else one is started")
+    parser.add_argument("--reference", action="store_true", help="also the reference's way, through our own code")
+    parser.add_argument("--ablate", action="store_true", help="also the rerank without one signal at a time")
+    parser.add_argument("--no-cost", action="store_true", help="leave out what is timed against the embedding")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the bootstrap and of generated memories")
+    arguments = parser.parse_args(words)
+    arguments.data = [
+        source if source.roles else Source(source.path, tuple(arguments.roles)) for source in arguments.data
+    ]
+    return arguments
 
 
-async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+async def measure(arguments: argparse.Namespace, where: Backend) -> dict[str, Any]:
     """Loads each file into a store of its own and asks its questions; the document that is written as JSON."""
-    roles = frozenset(arguments.roles) if arguments.roles else None
-    sets = []
-    for path in arguments.data:
-        conversations = list(load(path, roles=roles))
-        with tempfile.TemporaryDirectory() as folder:
-            async with MemoryPlugin.open(configuration(arguments.config, Path(folder))) as memory:
-                sets.append(await _measure_set(memory, _name(path, arguments), conversations, arguments))
-    return {
+    config = configuration(arguments.config, runtime=arguments.runtime)
+    wanted = Wanted(Bootstrap(arguments.seed), arguments.mode, arguments.ablate, arguments.reference)
+    document: dict[str, Any] = {
         "benchmark": "quality",
         "command": _command(arguments),
-        "environment": environment(arguments.seed),
-        "sets": sets,
+        "environment": environment(arguments.seed) | ({"servers": where.versions} if where.versions else {}),
+        "backend": where.name,
+        "unit": arguments.unit.value,
+        "sets": [],
     }
-
-
-def _name(path: Path, arguments: argparse.Namespace) -> str:
-    return f"{path.stem} ({', '.join(arguments.roles)} messages)" if arguments.roles else path.stem
-
-
-def _command(arguments: argparse.Namespace) -> str:
-    files = " ".join(path.name for path in arguments.data)
-    roles = f" --roles {' '.join(arguments.roles)}" if arguments.roles else ""
-    mode = f" --mode {arguments.mode}" if arguments.mode else ""
-    return f"python -m bench.quality --data {files} --config {arguments.config}{roles}{mode}"
-
-
-def configuration(path: Path, folder: Path) -> dict[str, Any]:
-    """The configuration with its data in a folder of their own."""
-    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    memory = document.setdefault("global", {}).setdefault("stores", {}).setdefault("memory", {})
-    memory.setdefault("embedded", {})["path"] = str(folder / "memory.db")
+    for source in arguments.data:
+        print(f"{source.name} …", file=sys.stderr, flush=True)
+        conversations = list(load(source.path, roles=frozenset(source.roles) or None, unit=arguments.unit))
+        async with where.opened(config) as opened:
+            embedder = opened.parts.embedder
+            document |= {"model": embedder.fingerprint, "runtime": embedder.runtime}
+            document["constants"] = constants(opened.lookups.calibration)
+            document["sets"].append(await measure_set(opened, source.name, conversations, wanted))
+        _write(document, arguments.json)
+    if not arguments.no_cost:
+        print("cost …", file=sys.stderr, flush=True)
+        document["cost"] = await measure_cost(where, config, arguments.seed)
+        _write(document, arguments.json)
     return document
 
 
-async def _measure_set(
-    memory: MemoryPlugin, name: str, conversations: Sequence[Conversation], arguments: argparse.Namespace
-) -> dict[str, Any]:
-    began = perf_counter()
-    for conversation in conversations:
-        for session, turns in conversation.sessions.items():
-            await memory.remember(Scope(conversation.id), session, turns)
-    loaded = perf_counter() - began
-    rows: list[tuple[str, dict[str, float]]] = []
-    positives: list[Injection] = []
-    negatives: list[Injection] = []
-    unanswerable: list[Injection] = []
-    milliseconds: list[float] = []
-    for conversation, other in zip(conversations, [*conversations[1:], conversations[0]], strict=True):
-        for question in conversation.questions:
-            if not question.answerable or question.category == SKIPPED_CATEGORY:
-                injected = await _injected(memory, conversation, question.text, arguments)
-                unanswerable.append(Injection(len(injected), 0, 0))
-                continue
-            if not question.evidence:
-                continue
-            start = perf_counter()
-            found = await memory.recollect(
-                Scope(conversation.id), question.text, limit=10, threshold=0.0, mode=arguments.mode
-            )
-            milliseconds.append((perf_counter() - start) * 1000)
-            rows.append((question.category, ranking_figures(_ids(found.hits, conversation), question.evidence)))
-            right = _ids(await _injected(memory, conversation, question.text, arguments), conversation)
-            positives.append(Injection(len(right), len(question.evidence.intersection(right)), len(question.evidence)))
-            wrong = await _injected(memory, other, question.text, arguments)
-            negatives.append(Injection(len(wrong), 0, 0))
-    stats = await memory.stats()
-    return {
-        "set": name,
-        **_means([row for _, row in rows]),
-        "questions": len(rows),
-        "confidence_95": {
-            key: confidence([row[key] for _, row in rows], arguments.seed) for key in ("R@10", "nDCG@10")
-        },
-        "categories": {
-            category: _means([row for kind, row in rows if kind == category])
-            for category in sorted({kind for kind, _ in rows})
-        },
-        "injection": injection_figures(positives, negatives)
-        | {"abstention": sum(one.injected == 0 for one in unanswerable) / max(len(unanswerable), 1)},
-        "ms_per_query_median": statistics.median(milliseconds),
-        "memories": stats.memories,
-        "bytes_per_memory": stats.bytes / max(stats.memories, 1),
-        "seconds_to_load": loaded,
-    }
+def _write(document: dict[str, Any], path: Path | None) -> None:
+    """After each set, for a run takes minutes."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-async def _injected(
-    memory: MemoryPlugin, conversation: Conversation, text: str, arguments: argparse.Namespace
-) -> Sequence[Hit]:
-    """What the default configuration would inject: threshold 0.70, top 5, its own cut-off rule."""
-    found = await memory.recollect(Scope(conversation.id), text, limit=5, threshold=0.70, mode=arguments.mode)
-    return found.hits
-
-
-def _ids(hits: Sequence[Hit], conversation: Conversation) -> list[str]:
-    places = dict.fromkeys((hit.record.conversation_id or "", hit.record.position) for hit in hits)
-    return [conversation.message_ids[place] for place in places]
-
-
-def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {key: statistics.fmean(row[key] for row in rows) for key in rows[0]} | {"n": len(rows)} if rows else {}
+def _command(arguments: argparse.Namespace) -> str:
+    """What is to be typed for the same figures, without the folders of the data."""
+    words = ["python", "-m", "bench.quality", "--data", *map(str, arguments.data), "--config", str(arguments.config)]
+    for name, usual in (("unit", Unit.MESSAGE), ("mode", None), ("runtime", None), ("backend", "embedded")):
+        value = getattr(arguments, name)
+        words += [f"--{name}", str(value)] if value != usual else []
+    words += [f"--{name.replace('_', '-')}" for name in ("reference", "ablate", "no_cost") if getattr(arguments, name)]
+    return shlex.join([*words, "--seed", str(arguments.seed)])
 
 
 if __name__ == "__main__":

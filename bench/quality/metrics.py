@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-__all__ = ["Injection", "confidence", "injection_figures", "ranking_figures"]
+import numpy as np
+
+from bench.quality.bootstrap import Bootstrap, Floats
+
+__all__ = ["METRICS", "Injection", "Tally", "means", "ranking_figures"]
+
+METRICS = ("R@5", "R@10", "nDCG@10", "MRR")
 
 
 def ranking_figures(order: Sequence[str], evidence: frozenset[str]) -> dict[str, float]:
@@ -22,11 +29,15 @@ def ranking_figures(order: Sequence[str], evidence: frozenset[str]) -> dict[str,
     }
 
 
-def confidence(values: Sequence[float], seed: int, rounds: int = 1000) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean."""
-    rng = random.Random(seed)
-    means = sorted(sum(rng.choices(values, k=len(values))) / len(values) for _ in range(rounds))
-    return means[int(rounds * 0.025)], means[int(rounds * 0.975) - 1]
+def means(rows: Sequence[dict[str, float]], bootstrap: Bootstrap) -> dict[str, Any]:
+    """The mean of each figure with its interval, and the number of questions; that alone without any."""
+    if not rows:
+        return {"n": 0}
+    values = {name: [row[name] for row in rows] for name in METRICS}
+    return {name: statistics.fmean(values[name]) for name in METRICS} | {
+        "n": len(rows),
+        "confidence_95": {name: bootstrap.mean(values[name]) for name in METRICS},
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +53,89 @@ class Injection:
     right: int
     evidence: int
 
-
-def injection_figures(positives: Sequence[Injection], negatives: Sequence[Injection]) -> dict[str, float]:
-    """Micro precision, recall, F1; F1mix counts injections on negatives as errors; BA averages hit rate and silence."""
-    right = sum(one.right for one in positives)
-    injected = sum(one.injected for one in positives)
-    wrong = sum(one.injected for one in negatives)
-    evidence = sum(one.evidence for one in positives)
-    hit = _share(positives, lambda one: one.right > 0)
-    silent = _share(negatives, lambda one: one.injected == 0)
-    return {
-        "precision": right / injected if injected else 0.0,
-        "recall": right / evidence if evidence else 0.0,
-        "F1": _f1(right, injected, evidence),
-        "F1mix": _f1(right, injected + wrong, evidence),
-        "BA": (hit + silent) / 2,
-        "hit_rate": hit,
-        "silence": silent,
-    }
+    @classmethod
+    def of(cls, messages: Iterable[str], evidence: frozenset[str] = frozenset()) -> Injection:
+        """The counts of what was injected; a message in several memories counts once."""
+        found = set(messages)
+        return cls(len(found), len(found & evidence), len(evidence))
 
 
-def _share(cases: Sequence[Injection], holds: Callable[[Injection], bool]) -> float:
-    return sum(map(holds, cases)) / len(cases) if cases else 0.0
+@dataclass(slots=True)
+class Tally:
+    """What one rule injected, over a whole set.
+
+    Attributes:
+        positives: Questions with evidence, asked of their own memory.
+        negatives: The same questions asked of another user's memory, in the same order; none where there is no other.
+        unanswerable: Questions that nothing in their own memory answers.
+    """
+
+    positives: list[Injection] = field(default_factory=list)
+    negatives: list[Injection] = field(default_factory=list)
+    unanswerable: list[Injection] = field(default_factory=list)
+
+    def figures(self, bootstrap: Bootstrap | None = None) -> dict[str, Any]:
+        """The figures, each a share in [0, 1] or ``None`` where nothing was asked.
+
+        precision, recall, F1: Of all memories injected for questions asked of their own memory (micro averages).
+        F1mix: F1 that counts what was injected on negatives as errors.
+        precision_mix: Precision that does.
+        hit_rate: Share of those questions with evidence among what was injected.
+        silence: Share of negatives with nothing injected.
+        BA: The mean of those two.
+        abstention: Share of unanswerable questions with nothing injected.
+        confidence_95: Of F1mix, BA, precision and abstention; with `bootstrap` alone.
+        """
+        rows = self._rows()
+        sums = rows.sum(axis=0)[None, :] if len(rows) else np.zeros((1, _WIDTH))
+        shares = {name: float(figure(sums)[0]) for name, figure in _FIGURES.items()}
+        given = {name: self._given(name) for name in (*_FIGURES, "abstention")}
+        silent = [float(one.injected == 0) for one in self.unanswerable]
+        figures: dict[str, Any] = shares | {"abstention": sum(silent) / max(len(silent), 1)}
+        figures = {name: value if given[name] else None for name, value in figures.items()}
+        figures |= {"injected": sum(one.injected for one in self.positives), "unanswerable": len(self.unanswerable)}
+        if bootstrap is not None:
+            intervals = {
+                name: bootstrap.of_sums(rows, _FIGURES[name]) if given[name] else None
+                for name in ("precision", "F1mix", "BA")
+            }
+            figures["confidence_95"] = intervals | {"abstention": bootstrap.mean(silent)}
+        return figures
+
+    def _given(self, name: str) -> bool:
+        """Whether what the figure is of was asked."""
+        if name == "abstention":
+            return bool(self.unanswerable)
+        return bool(self.negatives if name in _OF_NEGATIVES else self.positives)
+
+    def _rows(self) -> Floats:
+        """One row a question: injected, right, evidence, hit, wrong, silent, 1."""
+        negatives = self.negatives or [Injection(0, 0, 0)] * len(self.positives)
+        rows = [
+            (own.injected, own.right, own.evidence, own.right > 0, other.injected, other.injected == 0, 1)
+            for own, other in zip(self.positives, negatives, strict=True)
+        ]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), _WIDTH)
 
 
-def _f1(right: int, injected: int, evidence: int) -> float:
-    return 2 * right / (injected + evidence) if injected + evidence else 0.0
+_WIDTH = 7
+_INJECTED, _RIGHT, _EVIDENCE, _HIT, _WRONG, _SILENT, _COUNT = range(_WIDTH)
+_OF_NEGATIVES = ("precision_mix", "F1mix", "BA", "silence")
+
+
+def _ratio(upper: Floats, lower: Floats) -> Floats:
+    ratio: Floats = np.divide(upper, lower, out=np.zeros_like(upper), where=lower > 0)
+    return ratio
+
+
+_FIGURES: Mapping[str, Callable[[Floats], Floats]] = {
+    "precision": lambda sums: _ratio(sums[:, _RIGHT], sums[:, _INJECTED]),
+    "recall": lambda sums: _ratio(sums[:, _RIGHT], sums[:, _EVIDENCE]),
+    "F1": lambda sums: _ratio(2 * sums[:, _RIGHT], sums[:, _INJECTED] + sums[:, _EVIDENCE]),
+    "precision_mix": lambda sums: _ratio(sums[:, _RIGHT], sums[:, _INJECTED] + sums[:, _WRONG]),
+    "F1mix": lambda sums: _ratio(2 * sums[:, _RIGHT], sums[:, _INJECTED] + sums[:, _WRONG] + sums[:, _EVIDENCE]),
+    "hit_rate": lambda sums: _ratio(sums[:, _HIT], sums[:, _COUNT]),
+    "silence": lambda sums: _ratio(sums[:, _SILENT], sums[:, _COUNT]),
+    "BA": lambda sums: _ratio(sums[:, _HIT] + sums[:, _SILENT], 2 * sums[:, _COUNT]),
+}
+"""Sums over questions, shape (rounds, 7), to a figure of each round."""

@@ -52,9 +52,12 @@ _COLUMNS: tuple[tuple[str, np.dtype[Any]], ...] = (  # widest first, so that eac
     ("parts", np.dtype("<i4")),
     ("length", np.dtype("<i4")),
     ("conversation", np.dtype("<i4")),
+    ("speaker", np.dtype("<i4")),
     ("frequency", np.dtype("<i4")),
+    ("dated", np.dtype("i1")),
+    ("assistant", np.dtype("?")),
+    ("asking", np.dtype("?")),
     ("spoken", np.dtype("?")),
-    ("dated", np.dtype("?")),
     ("timed", np.dtype("?")),
 )
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from router_memory import __version__
-from router_memory.cli import cache, check, demo, doctor, memories, operations, transfer
+from router_memory.cli import cache, check, demo, doctor, memories, model, operations, transfer, tune
 
 __all__ = ["Session", "app"]
 
@@ -36,11 +36,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 _config = typer.Typer(name="config", help="Looks at configuration files.", invoke_without_command=True)
+_model = typer.Typer(name="model", help="Exports, verifies and times the embedding model.", invoke_without_command=True)
 _cache = typer.Typer(name="cache", help="Looks into the hot cache, and empties it.", invoke_without_command=True)
 
 app.command("demo")(demo.demo)
 app.add_typer(_config)
 _config.command("check")(check.check)
+app.command("tune")(tune.tune)
 app.command("add")(memories.add)
 app.command("search")(memories.search)
 app.command("get")(memories.get)
@@ -51,6 +53,10 @@ app.command("stats")(operations.stats)
 app.add_typer(_cache)
 _cache.command("stats")(cache.stats)
 _cache.command("clear")(cache.clear)
+app.add_typer(_model)
+_model.command("export")(model.export)
+_model.command("verify")(model.verify)
+_model.command("bench")(model.bench)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("doctor")(doctor.doctor)
@@ -86,6 +92,11 @@ def _root(
 
 @_config.callback()
 def _config_root(context: typer.Context) -> None:
+    _help_without_command(context)
+
+
+@_model.callback()
+def _model_root(context: typer.Context) -> None:
     _help_without_command(context)
 
 

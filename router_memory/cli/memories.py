@@ -9,6 +9,7 @@ import typer
 
 from router_memory.cli import options as opt
 from router_memory.cli import views
+from router_memory.cli.explain_view import explained
 from router_memory.cli.output import console, emit_json, one_line
 from router_memory.cli.session import clear_cached, with_memory
 from router_memory.errors import InvalidRequest, RouterMemoryError
@@ -83,7 +84,7 @@ def search(
     if as_json:
         emit_json(describe(found) if explain else {"hits": describe(found.hits)})
     else:
-        console().print(views.explained(found) if explain else views.found(found))
+        console().print(explained(found) if explain else views.found(found))
 
 
 def get(

@@ -10,32 +10,29 @@ from rich.table import Table
 from rich.text import Text
 
 from router_memory.cli.output import one_line, printable, safe
-from router_memory.types.cache import CacheLevel
 from router_memory.types.finding import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from router_memory.types import Hit, MemoryRecord, Page, Recollection, StoreStats
+    from router_memory.types import MemoryRecord, Page, Recollection, StoreStats
 
-__all__ = ["details", "explained", "found", "grid", "memory", "page", "stats"]
+__all__ = ["details", "found", "grid", "headline", "memory", "page", "stats"]
 
 _INDENT = (0, 0, 0, 4)
-_ANSWERED = {
-    CacheLevel.MISS: "miss: the store was searched",
-    CacheLevel.LOCAL: "level 1, in this process, answered",
-    CacheLevel.SHARED: "level 2, on the server, answered",
-    CacheLevel.JOINED: "an equal search under way at the same moment answered",
-}
 
 
 def memory(record: MemoryRecord, *, lead: str = "") -> RenderableType:
     """Two lines or more: what it is, and what it says."""
+    return Group(headline(record, lead=lead), Padding(safe(record.content), _INDENT))
+
+
+def headline(record: MemoryRecord, *, lead: str = "") -> Text:
+    """Id, type, time, speaker and project on one line, behind what `lead` says."""
     facts = [record.type.value, f"{record.created_at:%Y-%m-%d %H:%M}", record.speaker or "", record.scope.project or ""]
     head = Text.assemble((f"{lead}  " if lead else "", "bold green"), (record.id, "cyan"))
-    head.append("  " + " · ".join(one_line(fact) for fact in facts if fact), style="dim")
-    return Group(head, Padding(safe(record.content), _INDENT))
+    return head.append("  " + " · ".join(one_line(fact) for fact in facts if fact), style="dim")
 
 
 def details(record: MemoryRecord) -> RenderableType:
@@ -72,34 +69,6 @@ def found(recollection: Recollection) -> RenderableType:
     return Group(*(memory(hit.record, lead=f"{hit.similarity:.3f}") for hit in recollection.hits))
 
 
-def explained(recollection: Recollection) -> RenderableType:
-    """What a search found, with the numbers behind it."""
-    cut = recollection.cut
-    facts = {
-        "searched for": recollection.query_text,
-        "names taken out": ", ".join(recollection.names) or "none",
-        "candidates": f"{recollection.candidates:,}",
-        "threshold": f"{cut.threshold:.3f} (configured {cut.floor:.3f}, rule {cut.rule})",
-        "why": cut.why,
-        "time": ", ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in recollection.seconds.items()),
-    }
-    if recollection.cache is not CacheLevel.OFF:
-        facts["cache"] = _ANSWERED[recollection.cache]
-    if not recollection.exact:
-        facts["search"] = "approximate"
-    if recollection.partial:
-        facts["partial"] = "the store could not look at everything in time"
-    parts: list[RenderableType] = [grid(facts)]
-    for title, hits in (("returned", recollection.hits), ("next best, not returned", recollection.below)):
-        if hits:
-            parts += [Text(f"\n{title}", style="bold"), *map(_scored, hits)]
-    if recollection.dropped:
-        parts.append(Text("\nleft out", style="bold"))
-        for dropped in recollection.dropped:
-            parts += [_scored(dropped.hit), Padding(Text(one_line(dropped.why), style="yellow"), _INDENT)]
-    return Group(*parts)
-
-
 def stats(held: StoreStats, own: int | None = None) -> RenderableType:
     """What a store holds, and one user in it."""
     facts = {
@@ -113,14 +82,6 @@ def stats(held: StoreStats, own: int | None = None) -> RenderableType:
         "dimension": f"{held.dimension:,}",
     }
     return grid(facts | {key.replace("_", " "): str(value) for key, value in held.details.items()})
-
-
-def _scored(hit: Hit) -> RenderableType:
-    numbers = Text(f"cosine {hit.cosine:.3f}, lexical {hit.lexical:.2f}, score {hit.score:.3f}", style="dim")
-    signals = ", ".join(f"{name} {value:+.3f}" for name, value in hit.signals.items())
-    if signals:
-        numbers.append(f" = {one_line(signals)}")
-    return Group(memory(hit.record, lead=f"{hit.similarity:.3f}"), Padding(numbers, _INDENT))
 
 
 def grid(facts: Mapping[str, str]) -> Table:

@@ -1,4 +1,4 @@
-"""The read path: candidates, ranking, filters, cut-off."""
+"""The read path: candidates, ranking, and the shortlist that a threshold cuts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from router_memory.pipeline.cleaning import clean
-from router_memory.pipeline.inject import OVERHEAD_TOKENS, count_tokens, line_of
-from router_memory.pipeline.messages import text_of
 from router_memory.pipeline.retrieval import Laps
+from router_memory.pipeline.shortlist import Shortlist
 from router_memory.protocols import Retriever
-from router_memory.ranking import UNFITTED, Calibration, Evidence, Ranked, Reflection, cut
+from router_memory.ranking import UNFITTED, Calibration, Evidence, Ranked
 from router_memory.types import (
-    Cut,
-    Dropped,
-    Hit,
     MemoryType,
     Message,
     RankingMode,
@@ -41,13 +37,6 @@ DENSE_CANDIDATES = 50
 
 LEXICAL_CANDIDATES = 400
 """Most memories the lexical channel adds: the last stem may hold many more than were asked for."""
-
-LEAST_HEAD = 5
-"""The cut-off looks at the best `limit` candidates, at least this many: with a limit of 1 or 2 the one in front
-may fail the threshold while the next one passes it. Looking further adds more noise than evidence."""
-
-BELOW_SHOWN = 5
-"""How many of the best candidates that were not returned are kept to be looked at."""
 
 _NO_REFLECTION = ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP)
 
@@ -89,6 +78,27 @@ class Recall:
         Raises:
             EmbeddingError, BackendError, Overloaded, TimeoutError: See `Retriever.retrieve`.
         """
+        found = await self.shortlist(
+            scope, text, policy, types=types, reflection=reflection, visible=visible, now=now, until=until
+        )
+        return found.recollection(policy.threshold, policy.cutoff)
+
+    async def shortlist(
+        self,
+        scope: Scope,
+        text: str,
+        policy: RecallPolicy,
+        *,
+        types: frozenset[MemoryType] = frozenset(),
+        reflection: ReflectionPolicy = _NO_REFLECTION,
+        visible: Iterable[Message] = (),
+        now: datetime | None = None,
+        until: float = math.inf,
+    ) -> Shortlist:
+        """The part of `recollect` that no threshold changes, to be cut at one or at many.
+
+        Arguments and errors are those of `recollect`; the policy's threshold and rule are not looked at.
+        """
         whole = clean(text)
         query = SearchQuery(
             scope=scope,
@@ -99,34 +109,21 @@ class Recall:
             types=types,
         )
         found = await self._retriever.retrieve(query, until=until)
-        retrieval = found.retrieval
         _check_time(until)
         laps = Laps()
-        ranked = self._ranked(retrieval, policy.mode)
+        ranked = self._ranked(found.retrieval, policy.mode)
         laps.lap("rank")
         _check_time(until)
-        chooser = Reflection(
-            reflection,
+        return Shortlist(
+            found,
+            ranked,
+            limit=policy.limit,
+            mode=policy.mode,
+            reflection=reflection,
+            visible=visible,
             now=now or datetime.now(UTC),
-            visible=map(text_of, visible),
-            tokens_of=lambda hit: count_tokens(line_of(hit)),
-            overhead=OVERHEAD_TOKENS,
-        )
-        hits, below, dropped, where = _choose(ranked, policy, chooser)
-        laps.lap("select")
-        return Recollection(
-            hits=hits,
-            cut=where,
-            below=below,
-            dropped=dropped,
-            candidates=len(ranked),
-            query_text=retrieval.query_text,
-            names=tuple(sorted(retrieval.names)),
             clipped=len(whole) > QUERY_CHARS,
-            seconds={**found.seconds, **laps.seconds},
-            exact=retrieval.exact,
-            partial=retrieval.partial,
-            cache=found.level,
+            seconds=laps.seconds,
         )
 
     def _ranked(self, retrieval: Retrieval, mode: RankingMode) -> Ranked:
@@ -136,30 +133,6 @@ class Recall:
             calibration = self._calibration() if retrieval.records else UNFITTED  # without any, no model was needed
             ranked = retrieval.memo[mode] = Ranked(Evidence(retrieval), mode, calibration)
         return ranked
-
-
-def _choose(
-    ranked: Ranked, policy: RecallPolicy, chooser: Reflection
-) -> tuple[tuple[Hit, ...], tuple[Hit, ...], tuple[Dropped, ...], Cut]:
-    """The best `limit` that may be shown and reach the threshold, within the budget."""
-    head: list[Hit] = []
-    place, end, wanted = 0, len(ranked), max(policy.limit, LEAST_HEAD)
-    if chooser.admits_all:
-        place = min(wanted, end)
-        head = [ranked[index] for index in range(place)]
-    while place < end and len(head) < wanted:
-        head = chooser.admit(head, ranked[place])
-        place += 1
-    where = cut([hit.similarity for hit in head], policy.threshold, policy.cutoff, policy.mode)
-    passing: list[Hit] = []
-    below: list[Hit] = []
-    for hit in head:
-        (passing if hit.similarity >= where.threshold else below).append(hit)
-    below += passing[policy.limit :]
-    below += [ranked[index] for index in range(place, min(end, place + BELOW_SHOWN - len(below)))]
-    hits = chooser.within_budget(passing[: policy.limit])
-    dropped = tuple(drop for drop in chooser.dropped if drop.hit.similarity >= where.threshold)
-    return tuple(hits), tuple(below[:BELOW_SHOWN]), dropped, where
 
 
 def _check_time(until: float) -> None:

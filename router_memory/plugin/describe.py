@@ -9,11 +9,16 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from router_memory.types import Hit
+
 __all__ = ["describe"]
 
 
 def describe(value: object) -> Any:
-    """The value with dataclasses as objects, enums by value, times in ISO 8601, patterns by source, NaN as ``None``."""
+    """The value with dataclasses as objects, enums by value, times in ISO 8601, patterns by source, NaN as ``None``.
+
+    A hit also has its `shares`, which are no field.
+    """
     if isinstance(value, Enum):
         return value.value
     if value is None or isinstance(value, str | bool | int):
@@ -25,7 +30,8 @@ def describe(value: object) -> Any:
     if isinstance(value, re.Pattern):
         return value.pattern
     if is_dataclass(value):
-        return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+        shares = {"shares": describe(value.shares)} if isinstance(value, Hit) else {}
+        return {field.name: describe(getattr(value, field.name)) for field in fields(value)} | shares
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     return _sequence(value)

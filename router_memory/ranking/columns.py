@@ -12,6 +12,8 @@ from router_memory.ranking.lexicon import SPEAKER, stem_of
 from router_memory.types import Candidate, CandidateSet, Columns, LexicalStatistics, Retrieval
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from numpy.typing import NDArray
 
     from router_memory.ranking.query import Dates, Question
@@ -36,6 +38,23 @@ _TEMPORAL_STEMS = frozenset(
     ).split()
 ) - {""}
 """A memory without any of these and without a year tells no time; looking at stems is far cheaper than at text."""
+
+_ASKS = re.compile(r"[?？؟][\"'”’)\]]*(?:\s+\S+){0,4}\s*\Z")
+"""A question mark with at most four words behind it, such as thanks."""
+
+ASKED_CHARS = 80
+"""How much of a memory's end is searched for a question."""
+
+_TIMES = frozenset(
+    (
+        "yesterday today tonight tomorrow last next ago recently weekend since monday tuesday wednesday thursday "
+        "friday saturday sunday january february march april june july august september october november december"
+    ).split()
+)
+_MANY = frozenset("this past few two three four five six couple".split())
+_UNITS = frozenset("morning week month year summer winter spring fall autumn day days weeks months years".split())
+"""What the pattern finds: a word of `_TIMES`, a year, or one of `_MANY` before one of `_UNITS`."""
+_WORDS = re.compile(r"\w+")
 
 TOLD_CHARS = 2000
 """How much of a memory is searched for a time."""
@@ -76,22 +95,30 @@ def _columns(
     documents = [candidate.document.stems for candidate in candidates]
     held = [[document.get(stem, 0) for document in documents] for stem in stems]
     return Columns(
-        cosine=np.nan_to_num(np.array([candidate.cosine for candidate in candidates], dtype=np.float64)),
+        cosine=np.clip(np.nan_to_num(np.array([one.cosine for one in candidates], dtype=np.float64)), -1.0, 1.0),
         parts=np.array([max(candidate.parts, 1) for candidate in candidates], dtype=np.int32),
         length=np.array([candidate.document.length for candidate in candidates], dtype=np.int32),
         frequency=np.array(held, dtype=np.int32).reshape(len(stems), len(candidates)).T,
-        conversation=_conversations(candidates),
+        conversation=_numbered([candidate.record.conversation_id for candidate in candidates]),
         position=np.array([candidate.record.position for candidate in candidates], dtype=np.int64),
+        speaker=_numbered([candidate.record.speaker for candidate in candidates]),
+        assistant=np.array([candidate.record.role == "assistant" for candidate in candidates], dtype=np.bool_),
+        asking=np.array([_asks(candidate.record.content) for candidate in candidates], dtype=np.bool_),
         spoken=_spoken(names, candidates) if names else none,
-        dated=_dated(question.dates, candidates) if question.dates is not None else none,
+        dated=_dated(question.dates, candidates) if question.dates is not None else none.astype(np.int8),
         timed=np.array(list(map(_tells_a_time, candidates)), dtype=np.bool_) if question.asks_when else none,
     )
 
 
-def _conversations(candidates: Sequence[Candidate]) -> NDArray[np.int32]:
+def _numbered(names: Sequence[str | None]) -> NDArray[np.int32]:
+    """A number for each different name in the order they come, -1 for none."""
     numbers: dict[str, int] = {}
-    ids = [candidate.record.conversation_id for candidate in candidates]
-    return np.array([-1 if id is None else numbers.setdefault(id, len(numbers)) for id in ids], dtype=np.int32)  # noqa: A001
+    return np.array([-1 if name is None else numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)
+
+
+def _asks(content: str) -> bool:
+    """Whether a question stands at the end, maybe before a word of thanks."""
+    return _ASKS.search(content[-ASKED_CHARS:]) is not None
 
 
 def _spoken(names: frozenset[str], candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
@@ -99,17 +126,23 @@ def _spoken(names: frozenset[str], candidates: Sequence[Candidate]) -> NDArray[n
     return np.array([not terms.isdisjoint(candidate.document.stems) for candidate in candidates], dtype=np.bool_)
 
 
-def _dated(dates: Dates, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
-    moments = (candidate.record.created_at for candidate in candidates)
-    fits = [
-        (not dates.months or at.month in dates.months) and (not dates.years or at.year in dates.years) for at in moments
-    ]
-    return np.array(fits, dtype=np.bool_)
+def _dated(dates: Dates, candidates: Sequence[Candidate]) -> NDArray[np.int8]:
+    return np.array([_fit(dates, candidate.record.created_at) for candidate in candidates], dtype=np.int8)
+
+
+def _fit(dates: Dates, at: datetime) -> int:
+    if (dates.months and at.month not in dates.months) or (dates.years and at.year not in dates.years):
+        return 0
+    return 2 if at.day in dates.days else 1
 
 
 def _tells_a_time(candidate: Candidate) -> bool:
     stems, text = candidate.document.stems, candidate.record.content[:TOLD_CHARS]
-    # "May" is a stop word to the stems, for it is mostly the verb
-    if _TEMPORAL_STEMS.isdisjoint(stems) and "May" not in text and not any(map(_YEAR.match, stems)):
+    if _TEMPORAL_STEMS.isdisjoint(stems) and not any(map(_YEAR.match, stems)):
         return False
-    return _TEMPORAL.search(text) is not None
+    words = set(
+        _WORDS.findall(text.lower())
+    )  # the stems are of all of it, and the pattern is slow where it finds nothing
+    if not _TIMES.isdisjoint(words) or any(map(_YEAR.match, words)):
+        return True
+    return not _MANY.isdisjoint(words) and not _UNITS.isdisjoint(words) and _TEMPORAL.search(text) is not None

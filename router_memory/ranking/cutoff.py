@@ -13,11 +13,11 @@ ELBOW_GAP = 0.05
 """Smallest gap between neighbouring scores that counts as an elbow (the reference's value)."""
 
 GATE = {RankingMode.DENSE: 0.04}
-GATE_HYBRID = 0.06
+GATE_HYBRID = 0.08
 """How far above the threshold the best memory must lie for anything to be injected."""
 
 SHARE = {RankingMode.DENSE: 0.0}
-SHARE_HYBRID = 0.4
+SHARE_HYBRID = 0.5
 """Share of the best memory's distance to the threshold that the others must reach."""
 
 

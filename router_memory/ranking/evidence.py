@@ -22,6 +22,9 @@ B = 0.4
 PART_PENALTY = 0.08
 """Cosine given up for each e-fold of parts: the best of many parts is high by chance."""
 
+SELF_CONTAINED_TERMS = 25.0
+"""Length in terms from which a memory neither needs nor lends context in full."""
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
@@ -94,7 +97,11 @@ class Evidence:
     @cached_property
     def bm25(self) -> Floats:
         """BM25 of each memory, ≥ 0. Shape (n,)."""
-        return self._bm25(self.term_frequency, self.length / self._mean_length)
+        if not self.stems:
+            return np.zeros(len(self))
+        frequency, norm = self.term_frequency, K1 * (1.0 - B + B * self.length / self._mean_length)
+        weighted: Floats = (frequency * (K1 + 1.0) / (frequency + norm[:, None])) @ self.idf
+        return weighted
 
     @cached_property
     def dense_z(self) -> Floats:
@@ -107,19 +114,34 @@ class Evidence:
         return standardised(self.bm25)
 
     @cached_property
-    def coverage(self) -> Floats:
-        """BM25 as a share of the most this question can reach, in [0, 1). Shape (n,)."""
-        return self.bm25 / self._best_bm25
+    def term_presence(self) -> Floats:
+        """1 where a stem stands in a memory, else 0. Shape (n, m)."""
+        return (self.columns.frequency > 0).astype(np.float64)
 
     @cached_property
-    def window_coverage(self) -> Floats:
-        """Coverage of each memory together with its neighbours among the candidates. Shape (n,)."""
-        frequency, length = self.term_frequency.copy(), self.length.copy()
-        for offset in (-1, 1):
-            here, there = self.neighbours(offset)
-            frequency[here] += self.term_frequency[there]
-            length[here] += self.length[there]
-        return self._bm25(frequency, length / (3.0 * self._mean_length)) / self._best_bm25
+    def coverage(self) -> Floats:
+        """Share of the question's information, its stems' idf summed, that each memory holds, in [0, 1]. Shape (n,)."""
+        return self.share(self.term_presence)
+
+    @cached_property
+    def context_weight(self) -> Floats:
+        """How much of what a memory means lies around it, in (0, 1]: a long one stands alone. Shape (n,)."""
+        weight: Floats = np.minimum(1.0, SELF_CONTAINED_TERMS / np.maximum(self.length, 1.0)) ** 2
+        return weight
+
+    @cached_property
+    def replies(self) -> tuple[Indices, Indices]:
+        """Pairs (i, j) of candidates where i follows j, which ends in a question of somebody else."""
+        here, there = self.neighbours(-1)
+        columns = self.columns
+        answers = columns.asking[there] & (columns.speaker[here] != columns.speaker[there])
+        return here[answers], there[answers]
+
+    def share(self, present: Floats) -> Floats:
+        """Share of the question's information in what is held of each stem, shape (n, m), in [0, 1]. Shape (n,)."""
+        total = float(self.idf.sum())
+        share: Floats = present @ self.idf / total if total > 0.0 else np.zeros(len(self))
+        return share
 
     def neighbours(self, offset: int) -> tuple[Indices, Indices]:
         """Pairs (i, j) of candidates where j stands `offset` messages from i in the same conversation."""
@@ -159,14 +181,3 @@ class Evidence:
     def _mean_length(self) -> float:
         documents = max(self._statistics.documents, 1)
         return max(self._statistics.length_sum / documents, 1e-9)
-
-    @cached_property
-    def _best_bm25(self) -> float:
-        return max(float(self.idf.sum()) * (K1 + 1.0), 1e-9)
-
-    def _bm25(self, frequency: Floats, relative_length: Floats) -> Floats:
-        if not self.stems:
-            return np.zeros(len(self))
-        norm = K1 * (1.0 - B + B * relative_length)
-        weighted: Floats = (frequency * (K1 + 1.0) / (frequency + norm[:, None])) @ self.idf
-        return weighted

@@ -93,9 +93,11 @@ def words(text: str) -> list[Word]:
 
 
 def speaker_terms(speaker: str | None) -> frozenset[str]:
-    """The index terms of a speaker's name; none for a role such as ``user``."""
+    """The index terms of a speaker's name; none for a role, ``user``, nor for a persona, ``Travel Assistant``."""
     names = {_surface(token) for token in _TOKEN.findall(speaker or "")}
-    return frozenset(SPEAKER + name for name in names - _ROLES - STOP_WORDS if name)
+    if not names.isdisjoint(_ROLES):
+        return frozenset()
+    return frozenset(SPEAKER + name for name in names - STOP_WORDS if name)
 
 
 def document(content: str, speaker: str | None = None) -> Document:

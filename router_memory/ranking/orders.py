@@ -6,18 +6,24 @@ compared with a threshold, for that there is `calibration`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from router_memory.ranking.evidence import Evidence, Floats
-from router_memory.ranking.signals import SIGNALS
+from router_memory.ranking.signals import SIGNALS, Signal
 from router_memory.types import RankingMode
 
-__all__ = ["NGRAM_CHARS", "ORDERS", "Contributions"]
+__all__ = ["NGRAM_CHARS", "ORDERS", "Contributions", "Order", "by_rerank"]
 
 Contributions = Mapping[str, Floats]
 """Signal name -> what it adds to each candidate's score. Shape (n,) each."""
+
+Order = Callable[[Evidence], Contributions]
+"""Puts candidates in an order."""
+
+Grams = NDArray[np.uint64]
 
 RRF_K = 60.0
 """Rank constant of reciprocal rank fusion (Cormack, Clarke and Büttcher 2009)."""
@@ -34,9 +40,9 @@ def by_cosine(evidence: Evidence) -> Contributions:
     return {"dense": evidence.dense}
 
 
-def by_rerank(evidence: Evidence) -> Contributions:
+def by_rerank(evidence: Evidence, signals: Sequence[Signal] = SIGNALS) -> Contributions:
     """By the weighted sum of all signals."""
-    return {signal.name: signal.weight * signal.values(evidence) for signal in SIGNALS}
+    return {signal.name: signal.weight * signal.values(evidence) for signal in signals}
 
 
 def by_weights(evidence: Evidence) -> Contributions:
@@ -60,7 +66,7 @@ def by_reciprocal_rank(evidence: Evidence) -> Contributions:
     }
 
 
-ORDERS: Mapping[RankingMode, Callable[[Evidence], Contributions]] = {
+ORDERS: Mapping[RankingMode, Order] = {
     RankingMode.DENSE: by_cosine,
     RankingMode.RERANK: by_rerank,
     RankingMode.WEIGHTED: by_weights,
@@ -75,11 +81,15 @@ def _reciprocal_ranks(values: Floats) -> Floats:
     return inverse
 
 
-def _trigrams(text: str) -> frozenset[str]:
+def _trigrams(text: str) -> Grams:
+    """The different 3-grams, each as one number, ascending; of a text of one or two characters the text itself."""
     folded = " ".join(text[:NGRAM_CHARS].casefold().split())
-    return frozenset(folded[i : i + 3] for i in range(max(len(folded) - 2, 1)))
+    points = np.frombuffer(folded.ljust(3, "\0").encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    return np.unique(points[:-2] << np.uint64(42) | points[1:-1] << np.uint64(21) | points[2:])
 
 
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared) if shared else 0.0
+def _jaccard(one: Grams, other: Grams) -> float:
+    """Of the question's, which are few, and a memory's."""
+    places = np.minimum(np.searchsorted(other, one), len(other) - 1)
+    shared = int(np.count_nonzero(other[places] == one))
+    return shared / (len(one) + len(other) - shared)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from router_memory.ranking.calibration import Calibration, similarity
+from router_memory.ranking.calibration import Calibration, dense_similarity
 from router_memory.ranking.evidence import Evidence
-from router_memory.ranking.orders import ORDERS, Contributions
+from router_memory.ranking.orders import ORDERS, Contributions, Order
+from router_memory.ranking.support import support
 from router_memory.types import Hit, RankingMode
 
 __all__ = ["Ranked"]
@@ -17,18 +18,26 @@ class Ranked:
 
     Args:
         evidence: What speaks for each candidate.
-        mode: The order.
+        mode: The order, and the similarity that goes with it.
         calibration: The map onto the similarity scale.
+        order: In place of the mode's.
     """
 
-    def __init__(self, evidence: Evidence, mode: RankingMode, calibration: Calibration) -> None:
+    def __init__(
+        self, evidence: Evidence, mode: RankingMode, calibration: Calibration, *, order: Order | None = None
+    ) -> None:
         # not the evidence itself: who keeps an order beside its retrieval would make a cycle
         self._records = evidence.retrieval.records
         self._cosine = evidence.cosine
         self._bm25 = evidence.bm25
-        self._contributions: Contributions = ORDERS[mode](evidence) if len(evidence) else {}
+        self._contributions: Contributions = (order or ORDERS[mode])(evidence) if len(evidence) else {}
         self._score = sum(self._contributions.values(), np.zeros(len(evidence)))
-        self._similarity = similarity(evidence, mode, calibration)
+        self._support: Contributions = {}
+        if mode is RankingMode.DENSE:
+            self._similarity = dense_similarity(evidence.cosine)
+        else:
+            self._support = support(evidence)
+            self._similarity = calibration.similarity(sum(self._support.values(), np.zeros(len(evidence))))
         self._order = np.argsort(-self._score, kind="stable")
         self._hits: dict[int, Hit] = {}
 
@@ -50,4 +59,5 @@ class Ranked:
             cosine=float(self._cosine[index]),
             lexical=float(self._bm25[index]),
             signals={name: float(values[index]) for name, values in self._contributions.items()},
+            support={name: float(values[index]) for name, values in self._support.items()},
         )

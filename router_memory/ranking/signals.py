@@ -18,9 +18,6 @@ __all__ = ["SIGNALS", "Signal"]
 NEIGHBOUR_WEIGHTS = ((-1, 0.4), (1, 0.3), (-2, 0.2), (2, 0.1))
 """What a neighbour at this distance adds of its own relevance: an answer stands next to its question."""
 
-SELF_CONTAINED_TERMS = 20.0
-"""Length in terms from which a memory neither needs nor lends context in full."""
-
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -49,13 +46,20 @@ def lexical(evidence: Evidence) -> Floats:
 
 def neighbours(evidence: Evidence) -> Floats:
     """The messages around it are relevant; only those that are candidates can be, so nothing more is fetched."""
-    independence = np.minimum(1.0, SELF_CONTAINED_TERMS / np.maximum(evidence.length, 1.0))
-    lent = np.maximum(evidence.dense_z + evidence.bm25_z, 0.0) * independence
+    lent = _relevance(evidence) * evidence.context_weight
     total = np.zeros(len(lent))
     for offset, weight in NEIGHBOUR_WEIGHTS:
         here, there = evidence.neighbours(offset)
         total[here] += weight * lent[there]
-    return independence * total
+    return evidence.context_weight * total
+
+
+def reply(evidence: Evidence) -> Floats:
+    """It answers what somebody else has just asked, and that question is relevant."""
+    here, there = evidence.replies
+    total = np.zeros(len(evidence))
+    total[here] = (_relevance(evidence) * evidence.context_weight)[there]
+    return evidence.context_weight * total
 
 
 def speaker(evidence: Evidence) -> Floats:
@@ -64,7 +68,7 @@ def speaker(evidence: Evidence) -> Floats:
 
 
 def date(evidence: Evidence) -> Floats:
-    """It was said in the month and year the question names."""
+    """It was said in the month and year the question names, or on the very day, which counts twice."""
     return evidence.columns.dated.astype(np.float64)
 
 
@@ -73,18 +77,30 @@ def when(evidence: Evidence) -> Floats:
     return evidence.columns.timed.astype(np.float64)
 
 
+def role(evidence: Evidence) -> Floats:
+    """The assistant did not say it: what is worth remembering of a chat is mostly the user's."""
+    return -evidence.columns.assistant.astype(np.float64)
+
+
 def brevity(evidence: Evidence) -> Floats:
     """It is not one of many parts: a long text touches every topic."""
     return -evidence.log_parts
+
+
+def _relevance(evidence: Evidence) -> Floats:
+    """Dense and lexical together as far as they speak for a memory, ≥ 0. Shape (n,)."""
+    return np.maximum(evidence.dense_z + evidence.bm25_z, 0.0)
 
 
 SIGNALS = (
     Signal("dense", 1.0, dense),
     Signal("lexical", 1.0, lexical),
     Signal("neighbours", 1.0, neighbours),
+    Signal("reply", 0.5, reply),
     Signal("speaker", 3.0, speaker),
-    Signal("date", 1.5, date),
+    Signal("date", 2.0, date),
     Signal("when", 1.0, when),
+    Signal("role", 0.8, role),
     Signal("brevity", 1.0, brevity),
 )
 """The signals of `hybrid_mode: rerank`."""

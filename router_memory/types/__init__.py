@@ -8,6 +8,7 @@ from router_memory.types.outcome import (
     Explain,
     Hit,
     Message,
+    Miss,
     Outcome,
     Reason,
     Recollection,
@@ -38,6 +39,7 @@ from router_memory.types.record import (
     WriteStatus,
 )
 from router_memory.types.retrieval import Columns, Retrieval, Retrieved, SearchQuery
+from router_memory.types.runtime import precision
 from router_memory.types.scope import MAX_ID_BYTES, Scope, check_id, conversation_key, record_id
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "MemoryType",
     "MemoryWrite",
     "Message",
+    "Miss",
     "Outcome",
     "Page",
     "RankingMode",
@@ -90,6 +93,7 @@ __all__ = [
     "WriteStatus",
     "check_id",
     "conversation_key",
+    "precision",
     "record_id",
     "several",
     "size_text",

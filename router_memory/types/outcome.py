@@ -17,6 +17,7 @@ __all__ = [
     "Dropped",
     "Explain",
     "Hit",
+    "Miss",
     "Outcome",
     "Reason",
     "Recollection",
@@ -90,6 +91,7 @@ class Hit:
         cosine: Of the query to the memory, in [-1, 1].
         lexical: BM25 on the user's own statistics, ≥ 0.
         signals: Every signal's contribution to `score`, by name.
+        support: What `similarity` was made from in the hybrid modes, by name; it grows with the sum. Empty in dense.
     """
 
     record: MemoryRecord
@@ -98,6 +100,17 @@ class Hit:
     cosine: float
     lexical: float
     signals: Mapping[str, float]
+    support: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Each signal's part of all that moved the score, in [-1, 1], by name: negative where it moved it down.
+
+        A contribution divided by the sum of all contributions' magnitudes, so the magnitudes of the shares add up to 1;
+        all 0 where nothing contributed. (Parts of the score itself would mean nothing where contributions cancel out.)
+        """
+        moved = sum(map(abs, self.signals.values()))
+        return {name: value / moved if moved else 0.0 for name, value in self.signals.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,23 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """Why a candidate was not returned.
+
+    Attributes:
+        id: Of the memory.
+        rank: Its place in the order of scores, from 1.
+        by: What its similarity lacked to the threshold, in [0, 1]; 0 where it reached it.
+        why: One sentence for a person.
+    """
+
+    id: str
+    rank: int
+    by: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A memory that a filter took out, and why."""
 
@@ -133,6 +163,7 @@ class Recollection:
         hits: What is left, best first.
         cut: The cut-off.
         below: Up to five best candidates that were not returned, for their similarity or their rank.
+        misses: What each of them lacked, in the same order.
         dropped: What the filters took out although it reached the threshold.
         candidates: Number of candidates ranked.
         query_text: What was embedded, with the user's own frequent names taken out.
@@ -155,6 +186,7 @@ class Recollection:
     exact: bool = True
     partial: bool = False
     cache: CacheLevel = CacheLevel.OFF
+    misses: tuple[Miss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,12 @@ class Columns:
         frequency: How often each stem stands in each memory. int32, shape (n, m).
         conversation: Number of the conversation among these candidates, -1 for none. int32, shape (n,).
         position: Of the message in it. int64, shape (n,).
+        speaker: Number of the speaker among these candidates, -1 for none. int32, shape (n,).
+        assistant: Whether the assistant said it. bool, shape (n,).
+        asking: Whether it ends in a question. bool, shape (n,).
         spoken: Whether somebody whom the question names said it. bool, shape (n,).
-        dated: Whether it was said in the month and year the question names. bool, shape (n,).
+        dated: 1 where it was said in the month and year the question names, 2 if also on the day, else 0.
+            int8, shape (n,).
         timed: Whether the question asks for a time and the memory tells one. bool, shape (n,).
     """
 
@@ -59,8 +63,11 @@ class Columns:
     frequency: NDArray[np.int32]
     conversation: NDArray[np.int32]
     position: NDArray[np.int64]
+    speaker: NDArray[np.int32]
+    assistant: NDArray[np.bool_]
+    asking: NDArray[np.bool_]
     spoken: NDArray[np.bool_]
-    dated: NDArray[np.bool_]
+    dated: NDArray[np.int8]
     timed: NDArray[np.bool_]
 
 

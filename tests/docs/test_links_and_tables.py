@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -67,16 +66,6 @@ def test_error_texts_of_the_guide_are_those_of_the_code(message: str) -> None:
     code = "".join(path.read_text() for path in (ROOT / "router_memory/backends").rglob("*.py"))
     assert message in code
     assert message in (ROOT / "docs/operations.md").read_text()
-
-
-@pytest.mark.parametrize("results", sorted((ROOT / "bench/results").glob("quality-*.json")), ids=lambda path: path.stem)
-def test_quality_figures_are_those_of_the_results(results: Path) -> None:
-    """No figure in the table was typed from memory."""
-    table = (ROOT / "docs/quality.md").read_text()
-    for figures in json.loads(results.read_text())["sets"]:
-        values = [figures["R@5"], figures["R@10"], figures["nDCG@10"], figures["MRR"]]
-        row = [f"{value:.3f}".removeprefix("0") for value in values]
-        assert re.search(r" \| ".join(rf"\**{re.escape(value)}\**" for value in row), table), row
 
 
 def test_the_example_of_the_library_page_runs(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def again(retrieval: Retrieval) -> Retrieval:
 
 
 def ranking(retrieval: Retrieval, mode: RankingMode) -> list[Any]:
-    ranked = Ranked(Evidence(retrieval), mode, calibration_for("x"))
+    ranked = Ranked(Evidence(retrieval), mode, calibration_for("x", "torch"))
     return [ranked[place] for place in range(len(ranked))]
 
 
@@ -218,7 +218,7 @@ def test_other_versions_keys_and_times_are_unreadable() -> None:
     other = bytes(32)
     for made, key in (
         (raw, other),
-        (raw[:4] + b"\x02" + raw[5:], KEY),
+        (raw[:4] + bytes([VERSION + 1]) + raw[5:], KEY),
         (raw[:4] + b"\x00" + raw[5:], KEY),
     ):
         with pytest.raises(Unreadable):

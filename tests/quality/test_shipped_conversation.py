@@ -7,31 +7,23 @@ and one question more or less is not.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.quality.__main__ import configuration, measure
+from bench.quality.backend import backend, configuration
 from router_memory import MemoryPlugin
-
-ROOT = Path(__file__).parents[2]
+from tests.quality.conftest import ROOT, SHIPPED, run
 
 pytestmark = pytest.mark.model
 
+TIMES = ("ms_", "seconds_", "bytes_")
+"""Figures of the machine: no two runs have the same."""
+
 
 @pytest.fixture(scope="module")
-def figures() -> dict[str, Any]:
-    arguments = argparse.Namespace(
-        data=[ROOT / "router_memory/demo/conversation.jsonl"],
-        config=ROOT / "config/config.yaml",
-        roles=None,
-        mode=None,
-        seed=1,
-    )
-    (only,) = asyncio.run(measure(arguments))["sets"]
+def figures(shipped: dict[str, Any]) -> dict[str, Any]:
+    (only,) = shipped["sets"]
     assert isinstance(only, dict)
     return only
 
@@ -48,7 +40,29 @@ def test_injection_holds(figures: dict[str, Any], figure: str, floor: float) -> 
     assert figures["injection"][figure] >= floor
 
 
-async def test_the_default_model_has_a_fitted_similarity_map(tmp_path: Path) -> None:
+def test_two_runs_give_the_same_figures(figures: dict[str, Any]) -> None:
+    """All but times."""
+    again = run("--data", str(SHIPPED), "--reference", "--ablate")["sets"][0]
+    assert _without_times(again) == _without_times(figures)
+
+
+def test_without_a_signal_only_that_signal_is_missing(figures: dict[str, Any]) -> None:
+    """All signals together are the configured order; the meaning is what nothing else replaces."""
+    ablation = figures["ablation"]
+    assert ablation["all signals"]["nDCG@10"] == pytest.approx(figures["nDCG@10"])
+    assert ablation["dense"]["brings"]["nDCG@10"] > 0
+    assert ablation["speaker"]["brings"]["nDCG@10"] == 0  # no question names anybody who speaks
+
+
+async def test_the_default_model_has_a_fitted_similarity_map() -> None:
     """Thresholds mean what they say with the configuration as shipped."""
-    async with MemoryPlugin.open(configuration(ROOT / "config/config.yaml", tmp_path), warm=False) as memory:
-        assert not any("similarity map" in warning for warning in memory.warnings)
+    with backend("embedded") as where:
+        async with (
+            where.document(configuration(ROOT / "config/config.yaml")) as document,
+            MemoryPlugin.open(document, warm=False) as memory,
+        ):
+            assert not any("similarity map" in warning for warning in memory.warnings)
+
+
+def _without_times(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in figures.items() if not name.startswith(TIMES)}

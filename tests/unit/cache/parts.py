@@ -206,6 +206,4 @@ def shared_cache(
     server: HotCache, embedder: HashingEmbedder, meters: Meters, *, timeout: float = 5.0, ttl: float = 60.0
 ) -> SharedCache:
     """Level 2 over a server."""
-    return SharedCache(
-        server, embedder=embedder, runtime="none", timeout=timeout, ttl=ttl, vector_ttl=60.0, meters=meters
-    )
+    return SharedCache(server, embedder=embedder, timeout=timeout, ttl=ttl, vector_ttl=60.0, meters=meters)

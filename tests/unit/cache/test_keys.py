@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from router_memory.cache import keys as keys_module
 from router_memory.cache import query_key, vector_key
-from router_memory.cache.keys import KEY_BYTES
+from router_memory.cache.keys import KEY_BYTES, vectors_of
 from router_memory.types import MemoryType, Scope, SearchQuery
+from tests.doubles import HashingEmbedder
 from tests.unit.cache.parts import asked
 
 PRINT = "model/64/print"
@@ -51,6 +52,17 @@ def test_what_makes_the_vectors_changes_the_key() -> None:
     """Of a question and of a vector."""
     assert query_key(asked(), PRINT) != query_key(asked(), PRINT + "/other")
     assert vector_key("tea", PRINT) != vector_key("tea", PRINT + "/other")
+
+
+def test_the_precision_of_the_runtime_is_part_of_what_vectors_are() -> None:
+    """int8 vectors are others; torch and onnx make the same, so they find each other's values."""
+    marks = {}
+    for runtime in ("torch", "onnx", "onnx-int8"):
+        embedder = HashingEmbedder()
+        embedder.runtime = runtime
+        marks[runtime] = vectors_of(embedder)
+    assert marks["torch"] == marks["onnx"] != marks["onnx-int8"]
+    assert all(mark.startswith(HashingEmbedder.fingerprint) for mark in marks.values())
 
 
 def test_keys_are_of_one_length() -> None:

@@ -160,7 +160,7 @@ def test_what_was_kept_with_an_answer_leaves_with_it(how: str) -> None:
 
 def _kept_with_a_ranking(cache: LocalCache) -> weakref.ref[Ranked]:
     kept = answer("green tea")
-    kept.memo[RankingMode.RERANK] = ranked = Ranked(Evidence(kept), RankingMode.RERANK, calibration_for("x"))
+    kept.memo[RankingMode.RERANK] = ranked = Ranked(Evidence(kept), RankingMode.RERANK, calibration_for("x", "torch"))
     assert ranked[0].record.content == "green tea"
     cache.put(asked("a"), kept)
     return weakref.ref(ranked)
@@ -242,7 +242,7 @@ def test_the_weight_of_an_answer_from_level_2_covers_what_is_read_of_it() -> Non
         before = tracemalloc.get_traced_memory()[0]
         got = decode(raw, KEY, ALICE)
         for mode in RankingMode:
-            got.memo[mode] = Ranked(Evidence(got), mode, calibration_for("x"))
+            got.memo[mode] = Ranked(Evidence(got), mode, calibration_for("x", "torch"))
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

@@ -81,7 +81,7 @@ async def nothing_goes_on() -> None:
 
 
 def recall_of(hot: Cached) -> Recall:
-    return Recall(hot.retriever, lambda: calibration_for(hot.embedder.fingerprint))
+    return Recall(hot.retriever, lambda: calibration_for(hot.embedder.fingerprint, hot.embedder.runtime))
 
 
 async def test_a_hit_costs_one_epoch_and_nothing_else(hot: Cached, store: WatchedStore) -> None:
@@ -581,7 +581,8 @@ def test_results_are_those_without_the_cache(several: list[Any], tmp_path_factor
     async def compare() -> None:
         async with opened(tmp_path_factory.mktemp("recall"), *SAID) as store:
             server = MemoryHotCache()
-            plain = Recall(DirectRetriever(store, HashingEmbedder()), lambda: calibration_for("hashing/64/test"))
+            unfitted = calibration_for("hashing/64/test", "torch")
+            plain = Recall(DirectRetriever(store, HashingEmbedder()), lambda: unfitted)
             first = cached(store, server)
             for text, policy, reflection, types, visible in [*several, *several]:
                 found = [

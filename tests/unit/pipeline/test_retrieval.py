@@ -111,7 +111,7 @@ async def test_without_a_model_a_user_without_memories_has_none(store: WatchedSt
             raise EmbeddingError("there is no such model")
 
     model = Unknown()
-    recall = Recall(DirectRetriever(store, model), lambda: calibration_for(model.fingerprint))
+    recall = Recall(DirectRetriever(store, model), lambda: calibration_for(model.fingerprint, model.runtime))
     assert (await recall.recollect(BOB, "tea", RecallPolicy())).hits == ()
 
 

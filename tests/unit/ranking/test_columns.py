@@ -36,7 +36,8 @@ def retrieved(question: str, *candidates: Candidate, epoch: str = "e", partial: 
 
 def test_every_column_has_its_kind_and_shape() -> None:
     """As `Columns` says, with and without candidates and stems."""
-    kinds = {"cosine": "f8", "position": "i8", "spoken": "?", "dated": "?", "timed": "?"}
+    truths = dict.fromkeys(("assistant", "asking", "spoken", "timed"), "?")
+    kinds = {"cosine": "f8", "position": "i8", "dated": "i1"} | truths
     for question in ("", "green tea", "When did Ana drink tea in May 2024?"):
         for count in (0, 1, 3):
             made = retrieved(question, *(candidate(f"tea {number}", speaker="Ana") for number in range(count)))
@@ -69,6 +70,32 @@ def test_conversations_are_numbered() -> None:
     assert made.columns.conversation.tolist() == [0, -1, 1, 0, 2, -1]
 
 
+def test_speakers_are_numbered() -> None:
+    """By the speaker's name; what was added by hand has none, and the assistant is told by its role."""
+    said = [("user", "user"), ("assistant", "assistant"), ("user", "user"), (None, None), ("assistant", "Hal")]
+    made = retrieved("tea", *(candidate(str(n), role=role, speaker=name) for n, (role, name) in enumerate(said)))
+    assert made.columns.speaker.tolist() == [0, 1, 0, -1, 2]
+    assert made.columns.assistant.tolist() == [False, True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("content", "asks"),
+    [
+        ("Do you like tea?", True),
+        ("お茶は好きですか？", True),
+        ("Do you like tea? Just wondering, thanks!", True),
+        ("What?! I moved to Paris last year with Bob.", False),
+        ("See https://example.org/a?b=1 for the whole of the story", False),
+        ("Why? " + "Tea has been drunk for ages. " * 5, False),
+        ("I like tea.", False),
+        ("", False),
+    ],
+)
+def test_a_memory_asks_that_ends_in_a_question(content: str, asks: bool) -> None:
+    """Or nearly so."""
+    assert retrieved("tea", candidate(content)).columns.asking.tolist() == [asks]
+
+
 def test_who_said_it_counts_where_the_question_names_somebody() -> None:
     """The name is taken out of what is matched and embedded."""
     made = retrieved("What does Ana drink?", candidate("tea", speaker="Ana"), candidate("Ana", speaker="Bob"))
@@ -78,14 +105,18 @@ def test_who_said_it_counts_where_the_question_names_somebody() -> None:
 
 
 def test_when_it_was_said_counts_where_the_question_names_a_month_or_year() -> None:
-    """Both, where it names both."""
+    """Both, where it names both; the day counts beside its month."""
     moments = [datetime(2024, 5, 1, tzinfo=UTC), datetime(2023, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)]
     said = [candidate(str(n), created_at=moment) for n, moment in enumerate(moments)]
     for question, expected in (
-        ("tea in May 2024", [True, False, False]),
-        ("tea in May", [True, True, False]),
-        ("tea in 2024", [True, False, True]),
-        ("tea", [False, False, False]),
+        ("tea in May 2024", [1, 0, 0]),
+        ("tea in May", [1, 1, 0]),
+        ("tea in 2024", [1, 0, 1]),
+        ("tea", [0, 0, 0]),
+        ("tea on May 1, 2024", [2, 0, 0]),
+        ("tea on the 1st of May", [2, 2, 0]),
+        ("tea on May 2", [1, 1, 0]),
+        ("1 tea in 2024", [1, 0, 1]),
     ):
         assert retrieved(question, *said).columns.dated.tolist() == expected
 

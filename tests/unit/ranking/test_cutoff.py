@@ -39,8 +39,8 @@ def test_one_candidate_has_no_elbow() -> None:
 
 
 def test_the_adaptive_threshold_follows_the_best_candidate() -> None:
-    """Others need two fifths of its distance above the floor."""
-    assert cut([0.90, 0.75], 0.70, CutoffRule.RELATIVE, RankingMode.RERANK).threshold == pytest.approx(0.78)
+    """Others need half of its distance above the floor."""
+    assert cut([0.90, 0.75], 0.70, CutoffRule.RELATIVE, RankingMode.RERANK).threshold == pytest.approx(0.80)
 
 
 def test_the_adaptive_threshold_injects_nothing_when_nothing_stands_out() -> None:

@@ -45,6 +45,9 @@ def test_the_rarest_stems_come_first_until_enough_memories_hold_one() -> None:
     [
         ("What happened in May 2023?", {5}, {2023}),
         ("in Sept", {9}, set()),
+        ("the trip of August 2023", {8}, {2023}),
+        ("on July 10, 2023", {7}, {2023}),
+        ("the year 2023", set(), {2023}),
         ("back in 1999", set(), {1999}),
     ],
 )
@@ -56,9 +59,36 @@ def test_dates_are_read(text: str, months: set[int], years: set[int]) -> None:
     assert set(dates.years) == years
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("on May 7", {7}),
+        ("on 7 May, 2023", {7}),
+        ("on the 7th of May", {7}),
+        ("on May 31st or 1 June", {31, 1}),
+        ("40 people in May", set()),
+        ("seven in May of 2023", set()),
+        ("7 cats in 2023", set()),
+        ("on June 2 and 3 July", {2, 3}),
+    ],
+)
+def test_a_day_stands_beside_its_month(text: str, days: set[int]) -> None:
+    """Any other number is a number."""
+    dates = read(text).dates
+    assert dates is not None
+    assert set(dates.days) == days
+
+
 def test_may_as_a_verb_is_no_month() -> None:
-    """A month is written with a capital."""
-    assert read("What may I eat?").dates is None
+    """A month is written with a capital, and stands where a time does."""
+    for text in ("What may I eat?", "May I see my notes?", "What food does April like?", "What did August say?"):
+        assert read(text).dates is None
+
+
+@pytest.mark.parametrize("text", ["my 2000 dollar laptop", "the key of room 2012", "Who wrote the 1984 novel?"])
+def test_a_number_is_no_year(text: str) -> None:
+    """Unless a month or a word such as "in" stands before it."""
+    assert read(text).dates is None
 
 
 @pytest.mark.parametrize("text", ["When did we move?", "what day was it", "Which year?", "How long ago was that?"])

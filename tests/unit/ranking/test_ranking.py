@@ -1,56 +1,16 @@
-"""Evidence, signals, orders and the similarity scale on hand-made candidates."""
+"""Evidence, signals and orders on hand-made candidates."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from router_memory.ranking import SIGNALS, Evidence, Ranked, calibration_for, document, read, retrieval_of
-from router_memory.ranking.calibration import similarity
-from router_memory.types import Candidate, CandidateSet, LexicalStatistics, MemoryRecord, RankingMode, Scope
+from router_memory.ranking import SIGNALS, Evidence, Ranked, calibration_for
+from router_memory.types import RankingMode
+from tests.unit.ranking.made import candidate, evidence
 
-MINILM = calibration_for("all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-72e24ed58e431ab2")
-
-
-def candidate(
-    content: str,
-    cosine: float = 0.3,
-    *,
-    speaker: str = "user",
-    conversation: str = "c",
-    position: int = 0,
-    month: int = 1,
-    parts: int = 1,
-) -> Candidate:
-    at = datetime(2026, month, 1, tzinfo=UTC)
-    record = MemoryRecord(
-        id=content,
-        scope=Scope("u"),
-        content=content,
-        speaker=speaker,
-        conversation_id=conversation,
-        position=position,
-        created_at=at,
-        updated_at=at,
-    )
-    return Candidate(record=record, document=document(content, speaker), cosine=cosine, parts=parts)
-
-
-def evidence(question: str, *candidates: Candidate, documents: int = 100) -> Evidence:
-    frequency: dict[str, int] = {}
-    for one in candidates:
-        for stem in one.document.stems:
-            frequency[stem] = frequency.get(stem, 0) + 1
-    length = sum(one.document.length for one in candidates)
-    statistics = LexicalStatistics("e", documents, length * documents // max(len(candidates), 1), frequency)
-    asked = read(question)
-    found = CandidateSet("e", candidates)
-    return Evidence(retrieval_of(asked, asked.names(statistics), statistics, found))
+MINILM = calibration_for("all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-72e24ed58e431ab2", "torch")
 
 
 def order(made: Evidence, mode: RankingMode = RankingMode.RERANK) -> list[str]:
@@ -66,10 +26,12 @@ def test_bm25_is_the_formula() -> None:
 
 
 def test_coverage_is_a_share_of_all_that_was_asked() -> None:
-    """A word the user never used lowers the coverage of everything."""
-    known = evidence("tea", candidate("tea"))
-    unknown = evidence("tea zeppelin", candidate("tea"))
-    assert 0 < unknown.coverage[0] < known.coverage[0] < 1
+    """A word the user never used lowers the coverage of everything; how often a word stands there does not matter."""
+    known = evidence("tea", candidate("tea"), candidate("tea, tea and tea"), candidate("milk"))
+    assert known.coverage.tolist() == [1, 1, 0]
+    unknown = evidence("tea zeppelin", candidate("tea"), candidate("milk"))
+    assert 0 < unknown.coverage[0] < 0.5
+    assert evidence("what is this?", candidate("tea")).coverage.tolist() == [0]
 
 
 def test_a_named_speaker_comes_first() -> None:
@@ -82,6 +44,51 @@ def test_a_named_month_comes_first() -> None:
     """When it was said counts when the question names a month."""
     said = [candidate("we hiked there", month=3), candidate("we hiked here", month=5)]
     assert order(evidence("Where did we hike in May?", *said))[0] == "we hiked here"
+
+
+def test_a_named_day_comes_first_within_its_month() -> None:
+    """The rest of the month follows, then everything else."""
+    said = [candidate("we swam", month=6), candidate("we rowed", month=5), candidate("we hiked", month=5, day=7)]
+    assert order(evidence("What did we do on 7 May?", *said)) == ["we hiked", "we rowed", "we swam"]
+
+
+def test_what_the_assistant_said_comes_behind() -> None:
+    """All else equal."""
+    said = [candidate("a ramen bar", speaker="assistant"), candidate("the ramen bar", conversation="d")]
+    assert order(evidence("Which ramen bar?", *said))[0] == "the ramen bar"
+
+
+@pytest.mark.parametrize(
+    ("question", "asker", "replies"),
+    [
+        ("Which ramen bar do you like best?", "Bob", True),
+        ("Which ramen bar do you like best?", "Ana", False),
+        ("The ramen bar is what I like best.", "Bob", False),
+    ],
+)
+def test_a_reply_is_lifted_by_the_question_of_somebody_else(question: str, asker: str, replies: bool) -> None:
+    """Beyond what a neighbour lends: by a question, asked by another."""
+    asked = candidate(question, 0.6, speaker=asker, position=1)
+    answer = candidate("Menya, hands down", 0.2, speaker="Ana", position=2)
+    far = [candidate(f"tea {number}", 0.1, conversation=f"d{number}") for number in range(3)]
+    made = evidence("best ramen bar", asked, answer, *far)
+    by_name = {signal.name: signal.values(made) for signal in SIGNALS}
+    assert bool(by_name["reply"][1] > 0) is replies
+    assert not by_name["reply"][[0, 2, 3, 4]].any()
+    assert by_name["neighbours"][1] > 0
+
+
+def test_a_long_memory_neither_needs_nor_lends_context() -> None:
+    """A hundred words stand for themselves."""
+    long = candidate(
+        "Which ramen bar do you like? " + "word " * 100 + "Which ramen bar?", 0.6, speaker="Bob", position=1
+    )
+    short = candidate("Which ramen bar do you like?", 0.6, speaker="Bob", position=1, conversation="d")
+    answers = [candidate(f"Menya {name}", 0.2, speaker="Ana", conversation=name, position=2) for name in "cd"]
+    made = evidence("best ramen bar", long, short, *answers)
+    for signal in (signal for signal in SIGNALS if signal.name in {"neighbours", "reply"}):
+        behind_long, behind_short = signal.values(made)[2:]
+        assert 0 <= behind_long < 0.2 * behind_short
 
 
 def test_a_question_for_a_time_prefers_a_memory_that_tells_one() -> None:
@@ -137,25 +144,3 @@ def test_no_candidates_rank_to_nothing(mode: RankingMode) -> None:
 def test_signal_names_are_unique() -> None:
     """They are keys of `Hit.signals`."""
     assert len({signal.name for signal in SIGNALS}) == len(SIGNALS)
-
-
-@pytest.mark.parametrize("cosine", [-1.0, -0.2, 0.0, 0.4, 1.0])
-def test_the_dense_scale_is_half_of_one_plus_cosine(cosine: float) -> None:
-    """0.70 means a cosine of 0.40, in every backend (reference defect 16)."""
-    made = evidence("x", candidate("y", cosine))
-    assert similarity(made, RankingMode.DENSE, MINILM).tolist() == pytest.approx([(1 + cosine) / 2])
-
-
-@given(st.lists(st.floats(-1, 2), min_size=2, max_size=20))
-def test_the_hybrid_map_is_monotone_and_stays_in_the_scale(totals: list[float]) -> None:
-    """More evidence never lowers the similarity."""
-    mapped = np.interp(sorted(totals), MINILM.evidence, MINILM.scale)
-    assert all(np.diff(mapped) >= 0)
-    assert 0 <= mapped[0] <= mapped[-1] <= 1
-
-
-def test_an_unknown_model_gets_a_map_that_says_it_was_not_fitted() -> None:
-    """Thresholds of the hybrid modes are rough there."""
-    assert MINILM.fitted
-    assert not calibration_for("all-MiniLM-L6-v2/384/53aa51172d142c89d9012cce15ae4d6c-other-prefixes").fitted
-    assert not calibration_for("some-other-model/768/abc").fitted

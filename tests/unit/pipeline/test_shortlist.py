@@ -1,0 +1,122 @@
+"""A shortlist cut at a threshold is what a search with that threshold gives, and says what was just below it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router_memory.plugin.describe import describe
+from router_memory.types import CutoffRule, RecallPolicy, ReflectionAlgorithm, ReflectionPolicy, Scope, Turn
+
+if TYPE_CHECKING:
+    from router_memory import MemoryPlugin
+    from router_memory.pipeline.shortlist import Shortlist
+    from tests.unit.conftest import Opener
+
+ANN = Scope("ann")
+START = datetime(2026, 3, 1, tzinfo=UTC)
+SAID = [
+    "On planes I always take the aisle seat",
+    "On planes I always take the aisle seat!",
+    "The seat of my bicycle is worn",
+    "My dog needs a tablet in the morning",
+    "The aisle of the church was full",
+    "Planes are loud and I sleep badly on them",
+    "I would rather go by train than on planes, for a seat by the window",
+    "We moved to Leeds in April",
+]
+QUERY = "which aisle seat do I take on planes?"
+POLICY = RecallPolicy(limit=3, threshold=0.0)
+REFLECTION = ReflectionPolicy(max_inject_tokens=110)
+
+
+async def filled(memory: MemoryPlugin) -> None:
+    turns = [
+        Turn(role="user", content=text, position=n, created_at=START + timedelta(days=n)) for n, text in enumerate(SAID)
+    ]
+    await memory.remember(ANN, "c1", turns)
+
+
+async def shortlist(
+    memory: MemoryPlugin, policy: RecallPolicy = POLICY, reflection: ReflectionPolicy = REFLECTION
+) -> Shortlist:
+    recall = memory._parts.recall
+    return await recall.shortlist(ANN, QUERY, policy, reflection=reflection, now=START + timedelta(days=30))
+
+
+@pytest.mark.parametrize("rule", CutoffRule)
+async def test_every_cut_is_the_search_with_that_threshold(opened: Opener, rule: CutoffRule) -> None:
+    """Also after other cuts: none of them leaves anything behind."""
+    async with opened() as memory:
+        await filled(memory)
+        whole = await shortlist(memory)
+        sizes = set()
+        for step in (*range(0, 101, 5), 60, 0):
+            policy = replace(POLICY, threshold=step / 100, cutoff=rule)
+            found = await memory._parts.recall.recollect(
+                ANN, QUERY, policy, reflection=REFLECTION, now=START + timedelta(days=30)
+            )
+            again = whole.recollection(step / 100, rule)
+            assert replace(again, seconds={}) == replace(found, seconds={})
+            assert whole.select(step / 100, rule).hits == found.hits
+            sizes.add(len(found.hits))
+        assert len(sizes) > 1
+
+
+async def test_what_was_just_below_says_what_it_lacked(opened: Opener) -> None:
+    async with opened() as memory:
+        await filled(memory)
+        whole = await shortlist(memory, reflection=ReflectionPolicy())
+        similarities = [hit.similarity for hit in whole.select(0.0, CutoffRule.FIXED).hits]
+        threshold = (min(similarities) + max(similarities)) / 2
+        found = whole.recollection(threshold, CutoffRule.FIXED)
+        assert [miss.id for miss in found.misses] == [hit.record.id for hit in found.below]
+        for hit, miss in zip(found.below, found.misses, strict=True):
+            assert miss.by == pytest.approx(max(threshold - hit.similarity, 0.0))
+        below = [miss for miss in found.misses if miss.by]
+        assert below[0].why.startswith(f"{below[0].by:.3f} below the threshold")
+
+
+async def test_a_full_limit_and_a_late_rank_are_reasons_too(opened: Opener) -> None:
+    async with opened() as memory:
+        await filled(memory)
+        found = (await shortlist(memory, reflection=ReflectionPolicy())).recollection(0.0, CutoffRule.FIXED)
+        whys = [miss.why for miss in found.misses]
+        assert len(found.hits) == 3
+        assert whys[:2] == ["reached the threshold, but better ones fill the limit of 3"] * 2
+        assert whys[2] == "ranked 7, and the cut-off looks at the best 5 besides 1 filtered out"
+        assert [miss.rank for miss in found.misses] == sorted(miss.rank for miss in found.misses)
+        assert {drop.hit.record.content for drop in found.dropped} < set(SAID[:2])
+
+
+async def test_what_a_filter_drops_is_none_of_the_best_that_are_looked_at(opened: Opener) -> None:
+    async with opened() as memory:
+        await filled(memory)
+        for patterns, why in {
+            (): "ranked 6, and the cut-off looks at the best 5",
+            ("aisle seat$", "aisle seat!$"): "ranked 8, and the cut-off looks at the best 5 besides 2 filtered out",
+        }.items():
+            reflection = ReflectionPolicy(
+                algorithm=ReflectionAlgorithm.NOOP, block_patterns=tuple(map(re.compile, patterns))
+            )
+            found = (await shortlist(memory, reflection=reflection)).recollection(0.0, CutoffRule.FIXED)
+            assert len(found.dropped) == len(patterns)
+            assert found.misses[2].why == why
+
+
+async def test_the_shares_of_the_signals(opened: Opener) -> None:
+    """Signed like the contributions; their magnitudes add up to 1; in the JSON too."""
+    async with opened() as memory:
+        await filled(memory)
+        found = (await shortlist(memory)).recollection(0.0, CutoffRule.FIXED)
+        for hit in found.hits:
+            assert sum(map(abs, hit.shares.values())) == pytest.approx(1.0)
+            assert all((hit.shares[name] < 0) is (value < 0) for name, value in hit.signals.items())
+        described = describe(found)
+        assert [hit["shares"] for hit in described["hits"]] == [dict(hit.shares) for hit in found.hits]
+        assert [miss["id"] for miss in described["misses"]] == [hit["record"]["id"] for hit in described["below"]]
+    assert set(replace(found.hits[0], signals={"dense": 0.0}).shares.values()) == {0.0}
