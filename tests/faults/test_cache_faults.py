@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from router_memory import Scope, Status
+from router_memory.cache.keys import VERSION
 from router_memory.errors import BackendTimeout
 from tests.faults.caches import (
     DEADLINE_MS,
@@ -237,7 +238,7 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "one byte more": lambda value: value + b"x",
     "twice": lambda value: value + value,
     "an older version": lambda value: value[:4] + b"\x00" + value[5:],
-    "a later version": lambda value: value[:4] + b"\x02" + value[5:],
+    "a later version": lambda value: value[:4] + bytes([VERSION + 1]) + value[5:],
     "said to be deflated": lambda value: value[:5] + bytes([value[5] ^ 1]) + value[6:],
     "text": lambda value: b'{"memories": ["The seat of ana is stolen"]}',
 }

@@ -250,6 +250,7 @@ def test_doctor_and_log_say_why_auto_is_torch(
 ) -> None:
     """Once, with what to do. Where there is no onnxruntime nobody is warned; who chose torch is told nothing."""
     install(monkeypatch, **installed)
+    runtimes._warn.cache_clear()  # another test may have had the same reason
     found = examined(tmp_path, "torch")
     assert found.status is status
     assert says in found.finding
