@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from router_memory.errors import InvalidRequest
 from router_memory.types import Turn
 
 __all__ = ["Conversation", "Question", "Unit", "load"]
@@ -67,10 +68,18 @@ def load(path: Path, *, roles: frozenset[str] | None = None, unit: Unit = Unit.M
     Args:
         roles: Only messages of these roles are stored, and count as evidence; ``None`` for all.
         unit: What becomes one memory.
+
+    Raises:
+        InvalidRequest: A line is something else.
     """
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
-            yield _conversation(json.loads(line), roles, unit)
+            try:
+                yield _conversation(json.loads(line), roles, unit)
+            except (KeyError, TypeError, ValueError) as error:
+                raise InvalidRequest(
+                    f"{path}, line {number}: no conversation in the form of docs/cli.md: {error!r}"
+                ) from error
 
 
 def _conversation(raw: Raw, roles: frozenset[str] | None, unit: Unit) -> Conversation:

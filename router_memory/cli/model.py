@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "export", "verify"]
 
-_TEXT_CHARS = 40
+_TEXT_CELLS = 40
+_COSINE_CHARS = len("0.999999")
 
 
 def export(
@@ -151,13 +152,11 @@ def _cosines(verification: Verification) -> str:
 
 def _cosine_table(texts: Sequence[str], found: Sequence[Verification]) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("text", no_wrap=True)
+    table.add_column("text", no_wrap=True, overflow="ellipsis", max_width=_TEXT_CELLS)
     for each in found:
-        table.add_column(each.runtime, justify="right", no_wrap=True, min_width=len(each.runtime))
+        table.add_column(each.runtime, justify="right", no_wrap=True, min_width=max(len(each.runtime), _COSINE_CHARS))
     for number, text in enumerate(texts):
-        short = one_line(text)
-        shown = short if len(short) <= _TEXT_CHARS else short[: _TEXT_CHARS - 1] + "…"
-        table.add_row(safe(shown), *(f"{each.cosines[number]:.6f}" for each in found))
+        table.add_row(safe(one_line(text)) or "(blank)", *(f"{each.cosines[number]:.6f}" for each in found))
     return table
 
 

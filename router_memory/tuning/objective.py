@@ -12,8 +12,6 @@ from router_memory.tuning.sweep import Point
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router_memory.types import CutoffRule
-
 __all__ = ["OBJECTIVES", "Objective", "choose", "indifferent", "parse_objective", "unmet"]
 
 _Figure = Callable[[Point], float | None]
@@ -97,16 +95,18 @@ def parse_objective(text: str) -> Objective:
     return Objective(name, bound)
 
 
-def choose(points: Sequence[Point], objective: Objective, current: CutoffRule) -> Point | None:
-    """The best point that keeps to the bound; ``None`` where none does, or none has the figures.
+def choose(points: Sequence[Point], objective: Objective, current: Point) -> Point | None:
+    """The best point that keeps to the bound and injects anything; ``None`` where none does, or none has the figures.
 
-    Of equally good ones one with the current rule, then the one that injects less, then the higher threshold.
+    Of equally good ones the current setting, then one with its rule, then the one that injects less, then the lower
+    threshold: above the higher one less is found.
     """
     goal = _GOALS[objective.name]
-    fit = [point for point in points if goal(point) is not None and _reaches(point, objective)]
+    fit = [point for point in points if point.memories > 0 and goal(point) is not None and _reaches(point, objective)]
 
-    def worth(point: Point) -> tuple[float, bool, float, float]:
-        return goal(point) or 0.0, point.rule is current, -point.tokens, point.threshold
+    def worth(point: Point) -> tuple[float, bool, bool, float, float]:
+        same = (point.rule, point.threshold) == (current.rule, current.threshold)
+        return goal(point) or 0.0, same, point.rule is current.rule, -point.tokens, -point.threshold
 
     return max(fit, key=worth, default=None)
 
@@ -138,7 +138,7 @@ def unmet(points: Sequence[Point], objective: Objective) -> str:
     if objective.name not in _BOUNDS:
         return f"the data have no figures for {objective.name}"
     figure = _BOUNDS[objective.name]
-    known = [(value, point) for point in points if (value := figure(point)) is not None]
+    known = [(value, point) for point in points if point.memories > 0 and (value := figure(point)) is not None]
     if not known:
         return f"the data have no figures for {objective.name}"
     value, point = max(known, key=lambda one: one[0])

@@ -101,7 +101,7 @@ async def run_tune(
         points, current = await _swept(material, policy, recall, loaded, watch)
         warnings = material.assembly.warnings
     alike = indifferent(points, objective)
-    chosen = None if objective is None or alike else choose(points, objective, policy.recall.cutoff)
+    chosen = None if objective is None or alike else choose(points, objective, current)
     questions = Counter(case.kind for case in material.cases)
     return TuneReport(
         data=str(data),

@@ -42,6 +42,7 @@ def point(
 WIDE = point(0.5, precision=0.2, recall=0.9, f1=0.33, balanced=0.5, tokens=400)
 MIDDLE = point(0.6, precision=0.5, recall=0.6, f1=0.55, balanced=0.8, tokens=200)
 NARROW = point(0.7, precision=0.9, recall=0.3, f1=0.45, balanced=0.6, tokens=60)
+NOW = point(0.3, tokens=500)
 NOTHING = point(0.9, precision=None, recall=0.0, f1=0.0, balanced=0.5, tokens=0)
 POINTS = (WIDE, MIDDLE, NARROW, NOTHING)
 
@@ -60,37 +61,51 @@ POINTS = (WIDE, MIDDLE, NARROW, NOTHING)
         ("recall=0.91", None),
         ("tokens=1000", MIDDLE),
         ("tokens=199", NARROW),
-        ("tokens=0", NOTHING),
+        ("tokens=0", None),
     ],
 )
 def test_it_is_the_best_within_the_bound(text: str, chosen: Point | None) -> None:
-    assert choose(POINTS, parse_objective(text), FIXED) == chosen
+    assert choose(POINTS, parse_objective(text), NOW) == chosen
 
 
 def test_without_labels_a_budget_is_used_up() -> None:
     """As many memories as fit, for nobody knows which are right."""
     points = [point(0.4 + n / 10, f1=None, recall=None, precision=None, tokens=400 - 100 * n) for n in range(4)]
-    assert choose(points, Objective("tokens", 250), FIXED) == points[2]
+    assert choose(points, Objective("tokens", 250), NOW) == points[2]
 
 
-def test_of_equals_one_with_the_current_rule_then_the_one_that_injects_less_then_the_higher() -> None:
+def test_of_equals_one_with_the_current_rule_then_the_one_that_injects_less_then_the_lower() -> None:
+    """The highest of them lies beside thresholds that find less."""
     less = point(0.5, tokens=90)
-    assert choose([point(0.6), less], Objective("f1"), FIXED) == less
-    assert choose([point(0.5), point(0.6)], Objective("f1"), FIXED) == point(0.6)
+    assert choose([point(0.6), less], Objective("f1"), NOW) == less
+    assert choose([point(0.5), point(0.6)], Objective("f1"), NOW) == point(0.5)
     for current in (FIXED, RELATIVE):
         same = [
             point(0.5, rule=FIXED),
             point(0.5, rule=RELATIVE),
             point(0.6, tokens=90, rule=next(iter({FIXED, RELATIVE} - {current}))),
         ]
-        found = choose(same, Objective("f1"), current)
+        found = choose(same, Objective("f1"), point(0.3, rule=current))
         assert found is not None
         assert found.rule is current
 
 
+def test_what_is_set_stays_where_nothing_is_better() -> None:
+    """A change that gains nothing is none to recommend."""
+    now = point(0.55, tokens=110)
+    assert choose([point(0.5), now, point(0.6, tokens=90)], Objective("f1"), now) == now
+    assert choose([now, point(0.6, f1=0.51)], Objective("f1"), now) == point(0.6, f1=0.51)
+
+
+def test_a_threshold_that_injects_nothing_is_never_chosen() -> None:
+    """It would turn memory off."""
+    assert choose([NOTHING], Objective("balanced"), NOW) is None
+    assert "the least is 60 at 0.70" in unmet(POINTS, Objective("tokens", 1))
+
+
 def test_figures_that_are_not_there_choose_nothing() -> None:
     points = [point(0.5, f1=None, balanced=None)]
-    assert choose(points, Objective("balanced"), FIXED) is None
+    assert choose(points, Objective("balanced"), NOW) is None
     assert unmet(points, Objective("balanced")) == "the data have no figures for balanced"
 
 
@@ -122,7 +137,7 @@ def test_points_that_are_equally_good_give_no_reason_either() -> None:
     level = [point(0.5, precision=0.4, tokens=200), point(0.6, precision=0.6, tokens=100)]
     assert indifferent(level, Objective("f1")) == "every threshold has the same F1, 0.500"
     assert indifferent(level, Objective("precision", 0.5)) == ""
-    assert choose(level, Objective("precision", 0.5), FIXED) == level[1]
+    assert choose(level, Objective("precision", 0.5), NOW) == level[1]
 
 
 @pytest.mark.parametrize("text", ["f1", "balanced", "precision=0.8", "recall=1", "tokens=300"])
