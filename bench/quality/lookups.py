@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from router_memory.cache import CachedEmbedder, Meters
 from router_memory.pipeline.retrieval import DirectRetriever
 from router_memory.ranking import calibration_for, read, retrieval_of
 from router_memory.types import CacheLevel, CandidateQuery, Retrieval, Retrieved, Scope, SearchQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from router_memory.protocols import Embedder
     from router_memory.ranking import Calibration
     from router_memory.wiring import Assembly
 
@@ -23,6 +19,9 @@ __all__ = ["NEAREST", "Lookups"]
 
 NEAREST = 50
 """How many memories `Lookups.nearest` gives."""
+
+_VECTORS = 1_000
+"""Query vectors kept; one question has a handful, with and without names."""
 
 
 class Lookups:
@@ -39,7 +38,9 @@ class Lookups:
 
     def __init__(self, parts: Assembly) -> None:
         self._store = parts.store
-        self._embedder = _Once(parts.embedder)
+        self._embedder = CachedEmbedder(
+            parts.embedder, shared=None, entries=_VECTORS, ttl=math.inf, meters=Meters(Counter())
+        )
         self._retriever = DirectRetriever(parts.store, self._embedder)
         self._found: dict[SearchQuery, Retrieval] = {}
         self._nearest: dict[tuple[Scope, str, bool], Retrieval] = {}
@@ -80,47 +81,4 @@ class Lookups:
         """Lets go of everything."""
         self._found.clear()
         self._nearest.clear()
-        self._embedder.forget()
-
-
-class _Once:
-    """An `Embedder` that remembers the vectors of questions."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self._vectors: dict[str, NDArray[np.float32]] = {}
-
-    @property
-    def dimension(self) -> int:
-        return self._embedder.dimension
-
-    @property
-    def fingerprint(self) -> str:
-        return self._embedder.fingerprint
-
-    @property
-    def runtime(self) -> str:
-        return self._embedder.runtime
-
-    async def identify(self) -> None:
-        await self._embedder.identify()
-
-    async def open(self) -> None:
-        await self._embedder.open()
-
-    async def close(self) -> None:
-        await self._embedder.close()
-
-    async def embed_query(self, text: str) -> NDArray[np.float32]:
-        if text not in self._vectors:
-            self._vectors[text] = await self._embedder.embed_query(text)
-        return self._vectors[text]
-
-    async def embed_passages(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        return await self._embedder.embed_passages(texts)
-
-    def backlog_seconds(self, text: str = "") -> float:
-        return self._embedder.backlog_seconds(text)
-
-    def forget(self) -> None:
-        self._vectors.clear()
+        self._embedder.clear()
