@@ -116,9 +116,9 @@ class BertEmbedder:
         """
         self._refuse_if_closed()
         if self._source is None:
-            self._runtime = resolve(self._wanted_runtime)
             loop = asyncio.get_running_loop()
-            self._source, self._opening_seconds = await loop.run_in_executor(self._executor, self._identify)
+            found = await loop.run_in_executor(self._executor, self._identify)
+            self._source, self._runtime, self._opening_seconds = found
 
     async def open(self) -> None:
         """Loads the model and encodes a text, on the embedder's thread. Does nothing when it is open.
@@ -217,8 +217,9 @@ class BertEmbedder:
         )
         return self._batcher
 
-    def _identify(self) -> tuple[Source, float]:
-        """The model, and how long loading it usually takes. Runs on the embedder's thread."""
+    def _identify(self) -> tuple[Source, str, float]:
+        """The model, its runtime, and how long loading it usually takes. Runs on the embedder's thread."""
+        runtime = resolve(self._wanted_runtime)
         source = find_source(
             self._model,
             query_prefix=self._query_prefix,
@@ -226,7 +227,7 @@ class BertEmbedder:
             threads=self._threads,
             cache=self._cache,
         )
-        return source, usual_seconds(source, self._runtime)
+        return source, runtime, usual_seconds(source, runtime)
 
     def _load(self) -> tuple[Encoder, Pace]:
         """Runs on the embedder's thread. The first text through a model is slow, so the second sets the pace."""

@@ -76,10 +76,6 @@ class OnnxEncoder:
         together = [[one] for one in found] if self.runtime == INT8 else [found]
         return unit_rows(np.concatenate([self._run(batch) for batch in together]))
 
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The tokens of each text as the graph gets them, special ones included."""
-        return [list(one.ids) for one in self._tokenized(texts)]
-
     def _run(self, batch: Sequence[Encoding]) -> NDArray[np.float32]:
         (vectors,) = self._session.run(None, self._features(batch))
         rows: NDArray[np.float32] = vectors
