@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from router_memory.pipeline.inject import OVERHEAD_TOKENS, count_tokens, line_of
 from router_memory.pipeline.messages import text_of
 from router_memory.ranking import Ranked, Reflection, cut
-from router_memory.types import Cut, Dropped, Hit, Miss, Recollection
+from router_memory.types import Cut, Dropped, Hit, Recollection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -114,15 +114,16 @@ class Shortlist:
         below += [self._ranked[index] for index in range(self._looked_at, end)]
         below = below[:BELOW_SHOWN]
         dropped = (*self._filtered, *selection.over_budget)
-        misses = self._misses(below, where)
         retrieval = self._found.retrieval
         return Recollection(
             hits=selection.hits,
             cut=where,
             below=tuple(below),
-            misses=misses,
             dropped=tuple(drop for drop in dropped if drop.hit.similarity >= where.threshold),
             candidates=len(self._ranked),
+            limit=self._limit,
+            looked_at=self._looked_at,
+            admitted=len(self._head),
             query_text=retrieval.query_text,
             names=tuple(sorted(retrieval.names)),
             clipped=self._clipped,
@@ -153,18 +154,3 @@ class Shortlist:
             head = chooser.admit(head, self._ranked[place])
             place += 1
         return head, place
-
-    def _misses(self, below: Iterable[Hit], where: Cut) -> tuple[Miss, ...]:
-        last = min(len(self._ranked), self._looked_at + BELOW_SHOWN)
-        ranks = {self._ranked[index].record.id: index + 1 for index in range(last)}
-        return tuple(self._miss(hit, ranks[hit.record.id], where) for hit in below)
-
-    def _miss(self, hit: Hit, rank: int, where: Cut) -> Miss:
-        by = max(where.threshold - hit.similarity, 0.0)
-        reasons = [f"{by:.3f} below the threshold"] if by else []
-        if rank > self._looked_at:
-            left = f" besides {len(self._filtered)} filtered out" if self._filtered else ""
-            reasons.append(f"ranked {rank}, and the cut-off looks at the best {len(self._head)}{left}")
-        elif not by:
-            reasons.append(f"reached the threshold, but better ones fill the limit of {self._limit}")
-        return Miss(hit.record.id, rank, by, "; ".join(reasons))

@@ -9,15 +9,17 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from router_memory.types import Hit
+from router_memory.types import Hit, Recollection
 
 __all__ = ["describe"]
+
+_DERIVED: Mapping[type, tuple[str, ...]] = {Hit: ("shares",), Recollection: ("misses",)}
 
 
 def describe(value: object) -> Any:
     """The value with dataclasses as objects, enums by value, times in ISO 8601, patterns by source, NaN as ``None``.
 
-    A hit also has its `shares`, which are no field.
+    A hit also has its `shares`, and a recollection its `misses`, which are no fields.
     """
     if isinstance(value, Enum):
         return value.value
@@ -30,8 +32,8 @@ def describe(value: object) -> Any:
     if isinstance(value, re.Pattern):
         return value.pattern
     if is_dataclass(value):
-        shares = {"shares": describe(value.shares)} if isinstance(value, Hit) else {}
-        return {field.name: describe(getattr(value, field.name)) for field in fields(value)} | shares
+        names = [*(field.name for field in fields(value)), *_DERIVED.get(type(value), ())]
+        return {name: describe(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     return _sequence(value)

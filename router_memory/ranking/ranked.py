@@ -48,10 +48,11 @@ class Ranked:
         """The hit at a place, 0 being the best."""
         hit = self._hits.get(place)
         if hit is None:
-            hit = self._hits[place] = self._hit(int(self._order[place]))
+            hit = self._hits[place] = self._hit(place)
         return hit
 
-    def _hit(self, index: int) -> Hit:
+    def _hit(self, place: int) -> Hit:
+        index = int(self._order[place])
         return Hit(
             record=self._records[index],
             similarity=float(self._similarity[index]),
@@ -60,4 +61,5 @@ class Ranked:
             lexical=float(self._bm25[index]),
             signals={name: float(values[index]) for name, values in self._contributions.items()},
             support={name: float(values[index]) for name, values in self._support.items()},
+            rank=place + 1,
         )

@@ -92,6 +92,7 @@ class Hit:
         lexical: BM25 on the user's own statistics, ≥ 0.
         signals: Every signal's contribution to `score`, by name.
         support: What `similarity` was made from in the hybrid modes, by name; it grows with the sum. Empty in dense.
+        rank: Its place in the order of scores among all candidates, from 1; 0 where it was not ranked.
     """
 
     record: MemoryRecord
@@ -101,6 +102,7 @@ class Hit:
     lexical: float
     signals: Mapping[str, float]
     support: Mapping[str, float] = field(default_factory=dict)
+    rank: int = 0
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -163,9 +165,11 @@ class Recollection:
         hits: What is left, best first.
         cut: The cut-off.
         below: Up to five best candidates that were not returned, for their similarity or their rank.
-        misses: What each of them lacked, in the same order.
         dropped: What the filters took out although it reached the threshold.
         candidates: Number of candidates ranked.
+        limit: Most that are returned.
+        looked_at: How many of them, the best, the cut-off and the filters looked at.
+        admitted: How many of those no filter took out.
         query_text: What was embedded, with the user's own frequent names taken out.
         names: The tokens taken out.
         clipped: Whether the query was longer than is searched for, so that only its two ends were.
@@ -179,6 +183,9 @@ class Recollection:
     below: tuple[Hit, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     candidates: int = 0
+    limit: int = 0
+    looked_at: int = 0
+    admitted: int = 0
     query_text: str = ""
     names: tuple[str, ...] = ()
     clipped: bool = False
@@ -186,7 +193,22 @@ class Recollection:
     exact: bool = True
     partial: bool = False
     cache: CacheLevel = CacheLevel.OFF
-    misses: tuple[Miss, ...] = ()
+
+    @property
+    def misses(self) -> tuple[Miss, ...]:
+        """What each of `below` lacked, in the same order; made when asked for, since few requests are looked at."""
+        return tuple(map(self._miss, self.below))
+
+    def _miss(self, hit: Hit) -> Miss:
+        by = max(self.cut.threshold - hit.similarity, 0.0)
+        reasons = [f"{by:.3f} below the threshold"] if by else []
+        if hit.rank > self.looked_at:
+            filtered = self.looked_at - self.admitted
+            left = f" besides {filtered} filtered out" if filtered else ""
+            reasons.append(f"ranked {hit.rank}, and the cut-off looks at the best {self.admitted}{left}")
+        elif not by:
+            reasons.append(f"reached the threshold, but better ones fill the limit of {self.limit}")
+        return Miss(hit.record.id, hit.rank, by, "; ".join(reasons))
 
 
 @dataclass(frozen=True, slots=True)
