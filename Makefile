@@ -6,9 +6,12 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 VALKEY ?= localhost:6379
+# Processes that share the tests. Many wait for a server, so that there may be more of them than cores; ARGS="-n 0"
+# runs all tests in one, e.g. with --pdb.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-valkey lint types layers unit bench lock clean
+.PHONY: help demo serve test test-full test-valkey lint types layers unit bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,6 +39,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 demo: $(VENV)/.runtime  ## replay a conversation and see which memories are injected, and why
 	@$(BIN)/router-memory demo $(ARGS)
 
+serve: $(VENV)/.runtime  ## run the service with config/config.yaml (ARGS="--port 9000 ...")
+	@$(BIN)/router-memory serve --config config/config.yaml $(ARGS)
+
 test: lint types layers unit  ## everything a change must pass
 
 lint: $(VENV)/.dev  ## ruff: rules and format
@@ -49,12 +55,12 @@ layers: $(VENV)/.dev  ## the architecture, by import-linter
 	@$(BIN)/lint-imports
 
 unit: $(VENV)/.dev  ## pytest: unit, contract, property, documentation
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (12 minutes)
 	@$(BIN)/pytest -m full $(ARGS)
 
-test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait` started
+test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait valkey` started
 	@ROUTER_MEMORY_TEST_VALKEY=$(VALKEY) $(BIN)/pytest $(ARGS)
 
 bench: $(VENV)/.dev  ## time the stages and write bench/results/local/*.json

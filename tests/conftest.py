@@ -19,7 +19,7 @@ settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-pytest_plugins = ["tests.servers.fixtures", "tests.servers.summary"]
+pytest_plugins = ["tests.servers.fixtures", "tests.servers.summary", "tests.turns"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,7 +27,8 @@ def exported_models(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fi
     """Where every test, and every process a test starts, finds the exported model: it is made once, and kept by pytest.
 
     Not in the home folder of whoever runs the tests. Where pytest keeps nothing, a temporary folder serves one run.
-    What another version of the exporter made is left alone.
+    What another version of the exporter made is left alone. Workers of one run share the folder; the exporter's own
+    lock has one of them make the model and the others wait for it.
     """
     kept = getattr(request.config, "cache", None)  # missing under -p no:cacheprovider
     try:
@@ -35,7 +36,9 @@ def exported_models(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fi
     except OSError:
         folder = None
     if folder is None or not os.access(folder, os.W_OK):
-        folder = tmp_path_factory.mktemp("models")
+        own = tmp_path_factory.getbasetemp()
+        folder = (own.parent if hasattr(request.config, "workerinput") else own) / "models"
+        folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder / "router-memory" / "models"

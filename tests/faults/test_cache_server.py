@@ -103,6 +103,7 @@ Fault = tuple[tuple[str, int], "Callable[[], object]", "Callable[[], object]"]
 
 
 class TestAway:
+    @pytest.mark.alone
     @pytest.mark.parametrize("used", [True, False], ids=["established", "first"])
     async def test_calls_end_in_time_and_it_comes_back_by_itself(self, fault: Fault, *, used: bool) -> None:
         address, strike, heal = fault
@@ -156,6 +157,7 @@ class TestAway:
             assert await fill(cache)
             assert await look(cache) == b"value"
 
+    @pytest.mark.alone
     async def test_close_waits_for_nobody(self, own_server: OwnServer) -> None:
         server = own_server()
         async with opened([server.address]) as cache:
@@ -264,6 +266,7 @@ def cluster(own_cluster: OwnCluster) -> Cluster:
 
 
 @pytest.mark.full
+@pytest.mark.alone
 async def test_lost_node_of_a_cluster_costs_its_users_alone(cluster: Cluster) -> None:
     users = [next(user for user in map(str, range(100)) if cluster.node_of(user) == number) for number in range(3)]
     lost: Server = cluster.nodes[0]

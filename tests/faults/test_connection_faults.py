@@ -122,6 +122,7 @@ def fault(request: pytest.FixtureRequest, own_server: OwnServer) -> Iterator[Fau
 
 
 class TestOneServer:
+    @pytest.mark.alone
     @pytest.mark.parametrize("used", [True, False], ids=["established", "first"])
     async def test_calls_end_in_time_and_the_loop_goes_on(self, fault: Fault, *, used: bool) -> None:
         async with opened(fault, used=used) as connection:
@@ -135,6 +136,7 @@ class TestOneServer:
         assert max(seconds for _, seconds in outcomes) < TIMEOUT + SLACK
         assert lag.stayed_small()
 
+    @pytest.mark.alone
     @pytest.mark.parametrize("used", [True, False], ids=["established", "first"])
     async def test_all_is_well_within_a_second_of_its_return(self, fault: Fault, *, used: bool) -> None:
         async with opened(fault, used=used) as connection:
@@ -149,6 +151,7 @@ class TestOneServer:
 
         assert lag.stayed_small()
 
+    @pytest.mark.alone
     async def test_close_waits_for_nobody(self, fault: Fault) -> None:
         async with opened(fault, timeout=5 * SLACK) as connection:
             fault.strike()
@@ -372,6 +375,7 @@ async def _traffic(connection: Connection, key: str, seconds: float, *, search: 
 
 
 @pytest.mark.full
+@pytest.mark.alone
 class TestCluster:
     async def test_other_slots_go_on_and_the_lost_one_returns(self, lost: tuple[Fault, Cluster]) -> None:
         fault, cluster = lost

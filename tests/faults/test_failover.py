@@ -23,6 +23,7 @@ LONGEST = 5.0
 
 
 @pytest.mark.full
+@pytest.mark.alone
 async def test_writes_go_on_after_a_failover(own_cluster: OwnCluster) -> None:
     """A connection for reads gets no MOVED from a replica: what writes must not be one."""
     cluster = own_cluster(search=True, replicas=1)

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from router_memory import MemoryPlugin, Reason, Scope, Status, WriteStatus
 from router_memory.config import load_config
 from router_memory.wiring import Assembly
@@ -100,6 +102,7 @@ async def _turn(plugin: MemoryPlugin, number: int) -> Receipt:
     return await plugin.on_response(outcome, f"Noted: locker {number} in room {number}.")
 
 
+@pytest.mark.alone
 async def test_a_server_that_stops_for_three_seconds_fails_no_request(own_server: OwnServer) -> None:
     """SIGSTOP: requests go on unchanged within their deadline; what was written meanwhile is there in the end, once."""
     server = own_server(search=True)
@@ -201,6 +204,7 @@ async def test_a_full_server_fails_writes_with_a_reason(own_server: OwnServer) -
     assert faults_of(server) == []
 
 
+@pytest.mark.alone
 async def test_a_lost_node_fails_no_request(own_cluster: OwnCluster) -> None:
     """Users of the lost node go on without memory, in time; the others keep theirs."""
     cluster = own_cluster(search=True)

@@ -40,26 +40,29 @@ pytestmark = pytest.mark.model
 FILES = [GRAPH, TOKENIZER, REFERENCE, "manifest.json"]
 
 
+@pytest.fixture(scope="module")
+def ready(source: Source) -> Path:
+    """The folder of an export that no test here changes."""
+    return export(source, "onnx").folder
+
+
 @pytest.fixture
-def kept(source: Source, tmp_path: Path) -> Source:
+def kept(source: Source, ready: Path, tmp_path: Path) -> Source:
     """The model with an export of its own in a temporary folder."""
-    export(source, "onnx")
     copy = replace(source, cache=tmp_path / "cache")
-    shutil.copytree(folder_of(source, "onnx"), folder_of(copy, "onnx"))
+    shutil.copytree(ready, folder_of(copy, "onnx"))
     return copy
 
 
 @pytest.fixture
-def making(monkeypatch: pytest.MonkeyPatch, source: Source) -> list[str]:
-    """Has exports copied from the one of the session in place of made, and notes for which runtimes."""
-    export(source, "onnx")
+def making(monkeypatch: pytest.MonkeyPatch, ready: Path) -> list[str]:
+    """Has exports copied from the one that is ready in place of made, and notes for which runtimes."""
     made: list[str] = []
     from router_memory.backends.bert.onnx import making as making_module
     from router_memory.backends.bert.onnx.job import Made
 
     def copied(_wanted: Source, runtime: str, target: Path, **_: object) -> Made:
         made.append(runtime)
-        ready = folder_of(source, runtime)
         for name in (GRAPH, TOKENIZER, REFERENCE):
             shutil.copy(ready / name, target / name)
         manifest = json.loads((ready / "manifest.json").read_text())
@@ -402,7 +405,8 @@ def _processes(code: str, count: int) -> list[subprocess.CompletedProcess[str]]:
     return done
 
 
-def test_ten_processes_make_one_export(tmp_path: Path, model_directory: Path) -> None:
+@pytest.mark.parametrize("count", [4, pytest.param(10, marks=pytest.mark.full)])
+def test_processes_that_start_together_make_one_export(tmp_path: Path, model_directory: Path, count: int) -> None:
     """They start together on an empty folder; all of them embed, none loads torch, one has exported."""
     code = f"""
 import logging, sys
@@ -416,8 +420,8 @@ encoder = load_encoder(find_source("bert", threads=1, cache=Path({str(tmp_path)!
 row = encoder.encode(encoder.split_query("hello"))[0]
 print("vector", row[:2].round(4).tolist(), sorted({{"torch", "transformers"}} & set(sys.modules)))
 """
-    done = _processes(code, 10)
-    assert [process.returncode for process in done] == [0] * 10, [process.stderr[-300:] for process in done]
+    done = _processes(code, count)
+    assert [process.returncode for process in done] == [0] * count, [process.stderr[-300:] for process in done]
     vectors = {process.stdout.splitlines()[-1] for process in done}
     assert len(vectors) == 1
     assert vectors.pop().endswith(" []")

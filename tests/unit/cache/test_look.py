@@ -141,7 +141,7 @@ async def test_without_time_left_no_vector_is_asked_for(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("begun", [False, True])
 async def test_a_server_that_hangs_costs_its_time_once(monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
     """For the answer and the vector together."""
-    parts = Parts(monkeypatch, timeout=0.2)
+    parts = Parts(monkeypatch, timeout=0.5)
     parts.server.gate.clear()
     began = time.perf_counter()
     look = parts.look().begun() if begun else parts.look()
@@ -149,7 +149,7 @@ async def test_a_server_that_hangs_costs_its_time_once(monkeypatch: pytest.Monke
     for text in (QUERY.text, "tea"):
         await look.vector(text)
     look.keep(answer("green tea"))
-    assert 0.19 <= time.perf_counter() - began < 0.38
+    assert 0.49 <= time.perf_counter() - began < 0.98
     assert [len(parts.gets), parts.vectors, parts.shared._tasks] == [1, [], set()]
 
 

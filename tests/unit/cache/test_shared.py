@@ -409,7 +409,7 @@ async def test_the_last_try_is_bounded_for_all_users_together(
     server: MemoryHotCache, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that takes its time with each of very many."""
-    monkeypatch.setattr(module, "_BACKGROUND_SECONDS", 0.1)
+    monkeypatch.setattr(module, "_BACKGROUND_SECONDS", 0.5)
     shared = shared_cache(server, HashingEmbedder(), Meters(Counter()))
     server.failure = AWAY[0]
     users = [Scope(f"user {number}") for number in range(50)]
@@ -419,13 +419,13 @@ async def test_the_last_try_is_bounded_for_all_users_together(
     whole = server.purge
 
     async def slow(user: str, *, within: float) -> None:
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.15)
         await whole(user, within=within)
 
     monkeypatch.setattr(server, "purge", slow)
     began = time.perf_counter()
     await shared.close()
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 2.5
     assert 45 <= len(shared._unpurged) < 50
     assert f"{len(shared._unpurged)} users could not be taken away" in caplog.text
 
