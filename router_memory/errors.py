@@ -9,6 +9,8 @@
     │   ├── BackendRejected    the store answered no: full or read-only disk, corrupt file, no rights
     │   └── IndexMismatch      the data were written with another dimension, metric or embedder
     ├── EmbeddingError         the embedding model failed to load or to encode
+    ├── NotAuthenticated       who is asking could not be verified: no credential, a bad one, or two
+    ├── NotPermitted           who is asking is known, and may not do this
     ├── SyncCallInLoop         (also RuntimeError) a blocking call was made on a running event loop
     └── MissingExtra           (also ImportError) an optional dependency is not installed
 
@@ -28,6 +30,8 @@ __all__ = [
     "IndexMismatch",
     "InvalidRequest",
     "MissingExtra",
+    "NotAuthenticated",
+    "NotPermitted",
     "RouterMemoryError",
     "SyncCallInLoop",
 ]
@@ -127,6 +131,14 @@ class IndexMismatch(BackendError):
 
 class EmbeddingError(RouterMemoryError):
     """The embedding model could not be loaded, or failed to encode a text."""
+
+
+class NotAuthenticated(RouterMemoryError):
+    """Who is asking could not be verified. The message holds nothing of what was shown."""
+
+
+class NotPermitted(RouterMemoryError):
+    """Who is asking is known, and this credential does not allow it."""
 
 
 class SyncCallInLoop(RouterMemoryError, RuntimeError):

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router_memory.cli import options as opt
+from router_memory.cli.check_service import service_rows, service_warnings
 from router_memory.cli.output import console, emit_json, one_line, printable, safe
 from router_memory.plugin.describe import describe
 from router_memory.types import DecisionPolicy, ReflectionAlgorithm
@@ -30,13 +31,14 @@ def check(file: opt.ConfigFile, as_json: opt.Json = False) -> None:
     from router_memory.config import load_config
 
     config = load_config(file)
+    warnings = [*config.warnings, *service_warnings(config)]
     if as_json:
-        emit_json(_described(config))
+        emit_json(_described(config, warnings))
     else:
-        console().print(_view(config))
+        console().print(_view(config, warnings))
 
 
-def _described(config: Config) -> Mapping[str, Any]:
+def _described(config: Config, warnings: Sequence[str]) -> Mapping[str, Any]:
     """The configuration in force, without secrets."""
     return {
         "file": config.file,
@@ -44,7 +46,8 @@ def _described(config: Config) -> Mapping[str, Any]:
         "write": describe(config.write_policy),
         "globals": describe(config.policy(None)),
         "decisions": {name: describe(config.policy(name)) for name in config.decisions},
-        "warnings": list(config.warnings),
+        "service": dict(service_rows(config)),
+        "warnings": list(warnings),
     }
 
 
@@ -86,15 +89,11 @@ def _cache(cache: RedisCacheSection) -> str:
     return f"{cache.coherence}, {' and '.join(levels)}"
 
 
-def _view(config: Config) -> RenderableType:
+def _view(config: Config, warnings: Sequence[str]) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble(("valid ", "bold green"), printable(config.file)), Text()]
-    general = Table.grid(padding=(0, 2))
-    for key, value in [*_store(config), ("remembers", sorted(config.write_policy.roles))]:
-        shown = _yes(value) if isinstance(value, bool) else str(value)
-        if isinstance(value, list):
-            shown = ", ".join(map(str, value)) or "none"
-        general.add_row(Text(key.replace("_", " "), style="dim"), safe(shown))
-    parts.append(general)
+    parts.append(_rows([*_store(config), ("remembers", sorted(config.write_policy.roles))]))
+    service = service_rows(config)
+    parts += [Text("\nservice", style="bold"), _rows(service)] if service else []
     base = config.policy(None)
     names = list(config.decisions)
     for start in range(0, max(len(names), 1), _COLUMNS):
@@ -102,8 +101,18 @@ def _view(config: Config) -> RenderableType:
         parts += [Text(), _policies(base, policies)]
     if names:
         parts.append(Text("bold: differs from the globals", style="dim"))
-    parts += [Text.assemble(("\nwarning ", "bold yellow"), printable(warning)) for warning in config.warnings]
+    parts += [Text.assemble(("\nwarning ", "bold yellow"), printable(warning)) for warning in warnings]
     return Group(*parts)
+
+
+def _rows(values: Sequence[tuple[str, Any]]) -> Table:
+    rows = Table.grid(padding=(0, 2))
+    for key, value in values:
+        shown = _yes(value) if isinstance(value, bool) else str(value)
+        if isinstance(value, list):
+            shown = ", ".join(map(str, value)) or "none"
+        rows.add_row(Text(key.replace("_", " "), style="dim"), safe(shown))
+    return rows
 
 
 def _policies(base: DecisionPolicy, policies: Sequence[DecisionPolicy]) -> Table:

@@ -7,8 +7,10 @@ The shape is that of vLLM Semantic Router. Ours are `global.stores.memory` and e
 `type: memory`; the rest of such a file is left alone. `docs/configuration.md` lists every key.
 """
 
-from router_memory.config.load import Config, load_config
+from router_memory.config.load import load_config
+from router_memory.config.loaded import Config
 from router_memory.config.model import IdentitySection, MemorySection
 from router_memory.config.plugin_model import PluginSection
+from router_memory.config.service import ServiceSection
 
-__all__ = ["Config", "IdentitySection", "MemorySection", "PluginSection", "load_config"]
+__all__ = ["Config", "IdentitySection", "MemorySection", "PluginSection", "ServiceSection", "load_config"]

@@ -13,6 +13,7 @@ from router_memory.config.plugin_model import PluginSection
 from router_memory.config.problems import Problems
 from router_memory.config.server_checks import check_user, tls_warnings
 from router_memory.config.servers import ValkeySection
+from router_memory.config.service_checks import check_service, service_warnings
 from router_memory.types import DecisionPolicy, RankingMode
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def check_sections(memory: MemorySection, problems: Problems) -> None:
     check_cache(memory, problems)
     if memory.backend == "valkey":
         check_user(memory.valkey, f"{MEMORY_PATH}.valkey", problems)
+    check_service(memory, problems)
     _check_backend(memory.backend or _EMBEDDED, problems)
 
 
@@ -55,6 +57,7 @@ def collect_warnings(
     if memory.backend == "valkey":
         found += _valkey_warnings(memory.valkey)
     found += cache_warnings(memory)
+    found += service_warnings(memory, policies)
     if not any(policy.enabled for policy in policies.values()):
         found.append(f"memory is off: neither {MEMORY_PATH}.enabled nor a decision turns it on")
     if memory.hybrid_mode and not any(policy.recall.mode is not RankingMode.DENSE for policy in policies.values()):

@@ -15,7 +15,7 @@ from router_memory.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_document"]
+__all__ = ["parse_document", "parse_yaml", "read_content", "read_document"]
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -68,19 +68,12 @@ def read_document(path: Path) -> Mapping[Any, object]:
     Raises:
         ConfigError: The file is missing or unreadable, no YAML, or no mapping. Syntax errors name line and column.
     """
-    content = _read(path)
-    try:
-        document = yaml.load(content, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
-    except yaml.MarkedYAMLError as error:
-        raise ConfigError(_explain(error), file=str(path)) from None
-    except yaml.YAMLError:
-        raise ConfigError(
-            "is not a text file in UTF-8 or UTF-16, or holds control characters", file=str(path)
-        ) from None
-    except RecursionError:
-        raise ConfigError("is nested too deeply", file=str(path)) from None
-    except (ValueError, OverflowError):
-        raise ConfigError("holds a number or a date that cannot be read", file=str(path)) from None
+    return parse_document(path, read_content(path))
+
+
+def parse_document(path: Path, content: bytes) -> Mapping[Any, object]:
+    """The same of what was read from the file before."""
+    document = parse_yaml(path, content)
     if document is None:
         return {}
     if not isinstance(document, Mapping):
@@ -91,7 +84,32 @@ def read_document(path: Path) -> Mapping[Any, object]:
     return document
 
 
-def _read(path: Path) -> bytes:
+def parse_yaml(path: Path, content: bytes) -> object:
+    """What a YAML file holds, whatever its shape; None when it is empty.
+
+    Raises:
+        ConfigError: It is no YAML. The message names line and column and quotes nothing.
+    """
+    try:
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(_explain(error), file=str(path)) from None
+    except yaml.YAMLError:
+        raise ConfigError(
+            "is not a text file in UTF-8 or UTF-16, or holds control characters", file=str(path)
+        ) from None
+    except RecursionError:
+        raise ConfigError("is nested too deeply", file=str(path)) from None
+    except (ValueError, OverflowError):
+        raise ConfigError("holds a number or a date that cannot be read", file=str(path)) from None
+
+
+def read_content(path: Path) -> bytes:
+    """What stands in the file.
+
+    Raises:
+        ConfigError: It is missing or unreadable.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:

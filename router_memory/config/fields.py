@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["bounds", "choices", "kind", "section"]
+__all__ = ["bounds", "choices", "item_section", "kind", "section"]
 
 
 def kind(annotation: object) -> object:
@@ -21,6 +21,15 @@ def section(field: FieldInfo) -> type[BaseModel] | None:
     """The model of a field that holds a sub-section, else None."""
     found = kind(field.annotation)
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def item_section(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of each item of a field that holds a list of sub-sections, else None."""
+    found = kind(field.annotation)
+    if get_origin(found) is not tuple:
+        return None
+    item = kind(get_args(found)[0])
+    return item if isinstance(item, type) and issubclass(item, BaseModel) else None
 
 
 def choices(field: FieldInfo) -> tuple[str, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from router_memory.config.headers import header_name
 from router_memory.config.reflection import ReflectionSection
-from router_memory.config.section import Count, Limit, Section, Share, problem
+from router_memory.config.section import Count, Limit, Section, Share, check_path, problem
 from router_memory.config.servers import RedisCacheSection, ValkeySection
+from router_memory.config.service import ServiceSection
 
 __all__ = ["FOREIGN_STORES", "HybridMode", "MemorySection"]
 
@@ -17,8 +18,6 @@ FOREIGN_STORES = ("milvus", "qdrant")
 """Sub-sections of stores that only the reference has: left alone like every foreign section."""
 
 HybridMode = Literal["", "rerank", "weighted", "rrf"]
-
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token, RFC 9110 §5.6.2
 
 
 class QualityScoringSection(Section):
@@ -41,8 +40,7 @@ class EmbeddedSection(Section):
     @field_validator("path")
     @classmethod
     def _path(cls, path: str) -> str:
-        if "\0" in path:
-            raise problem("a path cannot hold a zero character")
+        check_path(path)
         return path
 
 
@@ -59,8 +57,7 @@ class EmbeddingSection(Section):
     @field_validator("cache_dir")
     @classmethod
     def _cache_dir(cls, path: str) -> str:
-        if "\0" in path:
-            raise problem("a path cannot hold a zero character")
+        check_path(path)
         return path
 
 
@@ -104,9 +101,7 @@ class IdentitySection(Section):
     @field_validator("*")
     @classmethod
     def _header(cls, name: str) -> str:
-        if not _HEADER.fullmatch(name):
-            raise problem("is not the name of an HTTP header")
-        return name.lower()
+        return header_name(name)
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -141,6 +136,7 @@ class MemorySection(Section):
     inject: InjectSection = InjectSection()
     write: WriteSection = WriteSection()
     identity: IdentitySection = IdentitySection()
+    service: ServiceSection = ServiceSection()
 
     @field_validator("disabled_routes", "disabled_models")
     @classmethod

@@ -59,7 +59,7 @@ class Places:
 
     def secret(self, text: str, key_path: str) -> SecretStr:
         """The secret in the file that `text` names, without line ends at its end."""
-        path, content = self._content(text, key_path)
+        path, content = self.content(text, key_path)
         try:
             secret = content.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
@@ -70,12 +70,13 @@ class Places:
 
     def pem(self, text: str, key_path: str) -> bytes:
         """What stands in the PEM file that `text` names."""
-        path, content = self._content(text, key_path)
+        path, content = self.content(text, key_path)
         if _PEM not in content:
             raise ConfigError(f"{path} is no PEM file", file=self.file, key_path=key_path)
         return content
 
-    def _content(self, text: str, key_path: str) -> tuple[Path, bytes]:
+    def content(self, text: str, key_path: str) -> tuple[Path, bytes]:
+        """The absolute path of the file that `text` names, and what stands in it."""
         path = self.path(text, key_path)
         try:
             return path, path.read_bytes()

@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-__all__ = ["Count", "Limit", "Section", "Share", "problem"]
+__all__ = [
+    "Count",
+    "Limit",
+    "Section",
+    "Share",
+    "check_header_secret",
+    "check_one_source",
+    "check_path",
+    "is_header_secret",
+    "problem",
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_IN_A_HEADER = re.compile(r"[!-~]+")
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as YAML reads them
 
 
@@ -35,6 +46,29 @@ def problem(message: str, *, hint: str = "", key: str = "") -> PydanticCustomErr
         key: The key that is wrong, below the section or field that is being validated, e.g. ``[2]`` or ``.port``.
     """
     return PydanticCustomError("problem", "{message}", {"message": message, "hint": hint, "key": key})
+
+
+def check_path(path: str) -> None:
+    """Refuses what no file system takes as a path."""
+    if "\0" in path:
+        raise problem("a path cannot hold a zero character")
+
+
+def is_header_secret(secret: SecretStr) -> bool:
+    """Whether a secret can be sent in a header as it is: printable ASCII without blanks."""
+    return _IN_A_HEADER.fullmatch(secret.get_secret_value()) is not None
+
+
+def check_header_secret(secret: SecretStr) -> None:
+    """Refuses a secret that cannot be sent in a header as it is; an empty one is none."""
+    if secret.get_secret_value() and not is_header_secret(secret):
+        raise problem("must be printable ASCII without blanks, for it is sent in a header")
+
+
+def check_one_source(owner: BaseModel, key: str) -> None:
+    """Refuses a secret that stands in the configuration and in a file of its own, ``<key>_file``."""
+    if getattr(owner, key).get_secret_value() and getattr(owner, f"{key}_file"):
+        raise problem(f"{key} and {key}_file are both set", hint="keep one", key=f".{key}_file")
 
 
 class Section(BaseModel):

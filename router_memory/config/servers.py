@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from router_memory.config.headers import check_host
 from router_memory.config.section import Section, problem
 from router_memory.types.names import name_fault, prefix_fault
 
@@ -16,7 +17,6 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Database = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(ge=0.01, le=3600)]
 
-_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(%\w+)?")  # a name or IPv4; IPv6
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+(%\w+)?\]):(?P<port>[0-9]{1,5})")
 _CLIENT_NAME = re.compile(r"[!-~]+")  # what CLIENT SETNAME takes
 
@@ -93,8 +93,7 @@ class ValkeySection(ServerSection):
     @field_validator("host")
     @classmethod
     def _host(cls, host: str) -> str:
-        if not _HOST.fullmatch(host):
-            raise problem("is not a host name or address", hint="without a scheme, a port or a password")
+        check_host(host)
         return host
 
     @field_validator("addresses")

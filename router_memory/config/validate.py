@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from router_memory.config.env import Expanded
-from router_memory.config.fields import bounds, choices, kind, section
+from router_memory.config.fields import bounds, choices, item_section, kind, section
 from router_memory.config.model import MemorySection
 from router_memory.config.nearest import did_you_mean, nearest
 from router_memory.config.own import MEMORY_PATH
@@ -82,7 +82,7 @@ def _field_at(model: type[BaseModel], location: Sequence[str | int]) -> tuple[ty
     for part in location:
         if isinstance(part, int):
             continue
-        deeper = section(field) if field is not None else None
+        deeper = (section(field) or item_section(field)) if field is not None else None
         owner = deeper or owner
         field = owner.model_fields.get(part)
     return owner, field

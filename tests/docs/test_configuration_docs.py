@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from router_memory.config import MemorySection, PluginSection, load_config
-from router_memory.config.fields import bounds, choices, kind, section
+from router_memory.config.fields import bounds, choices, item_section, kind, section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,13 @@ NAMES = {int: "integer", float: "number", bool: "boolean", str: "string", Secret
 
 def keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
-        inner = section(field)
-        if inner is None:
-            yield prefix + name, field
-        else:
+        inner, item = section(field), item_section(field)
+        if inner is not None:
             yield from keys(inner, f"{prefix}{name}.")
+        elif item is not None:
+            yield from keys(item, f"{prefix}{name}[].")
+        else:
+            yield prefix + name, field
 
 
 def number(value: float) -> str:

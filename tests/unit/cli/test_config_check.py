@@ -78,3 +78,51 @@ global:
     store = cli("config", "check", str(config), "--json").json["store"]
     assert (store["cluster"], store["database"], store["encrypted"]) == (["a:1", "[::1]:2"], 3, False)
     assert "hunter2" not in shown.out + str(store)
+
+
+SERVICE = """
+global:
+  stores:
+    memory:
+      enabled: true
+      service:
+        host: "::1"
+        workers: 3
+        models: [{name: assistant}]
+        upstream: {url: "http://up:8000/v1", api_key: hunter2hunter2}
+        auth:
+          modes: [header, api_key]
+          trusted_peers: [10.0.0.0/8]
+          api_keys_file: keys.yaml
+          admin_key: hunter2hunter2
+"""
+
+
+def test_the_service_is_shown_where_the_file_has_it(cli: Cli, config: Path) -> None:
+    (config.parent / "keys.yaml").write_text("[]")
+    config.write_text(SERVICE)
+    shown = cli("config", "check", str(config))
+    assert shown.code == 0
+    assert "[::1]:8080" in shown.out
+    assert "user header, API keys" in shown.out
+    checked = cli("config", "check", str(config), "--json")
+    service = checked.json["service"]
+    assert (service["workers"], service["models"], service["admin_key"]) == (3, ["assistant"], True)
+    assert service["chats_go_to"] == "http://up:8000/v1"
+    assert "hunter2" not in shown.out + checked.out
+
+
+def test_a_file_without_the_service_says_nothing_of_it(cli: Cli, config: Path) -> None:
+    assert cli("config", "check", str(config), "--json").json["service"] == {}
+
+
+def test_a_wrong_file_of_keys_is_found(cli: Cli, config: Path) -> None:
+    config.write_text(SERVICE)
+    ran = cli("config", "check", str(config))
+    assert ran.code == 2
+    assert "api_keys_file" in ran.error
+    (config.parent / "keys.yaml").write_text("- {key_sha256: hunter2, users: [alice]}")
+    ran = cli("config", "check", str(config))
+    assert ran.code == 2
+    assert "[0].key_sha256" in ran.error
+    assert "hunter2" not in ran.error
