@@ -132,6 +132,11 @@ class MemoryStore(Protocol):
         """Whether `epoch` takes microseconds and waits for nothing, so that nothing need be done meanwhile."""
         ...
 
+    @property
+    def index_progress(self) -> float:
+        """How much of the data can be found, in [0, 1], as far as this process knows; 1 where no index has to fill."""
+        ...
+
     async def open(self) -> None:
         """Opens or creates the store.
 

@@ -20,6 +20,7 @@ from router_memory.plugin.writes import Receipt
 from router_memory.types import (
     CacheServerStats,
     CacheStats,
+    Finding,
     Hit,
     MemoryRecord,
     MemoryType,
@@ -249,6 +250,14 @@ class SyncMemory:
         """See `MemoryPlugin.stats`."""
         return self._run("stats", self._memory.stats())
 
+    def ready(self, within: float) -> tuple[Finding, ...]:
+        """See `MemoryPlugin.ready`."""
+        return self._run("ready", self._memory.ready(within))
+
+    def examine(self) -> tuple[Finding, ...]:
+        """See `MemoryPlugin.examine`."""
+        return self._run("examine", self._memory.examine())
+
     def cache_stats(self) -> CacheStats:
         """See `MemoryPlugin.cache_stats`."""
         return self._run("cache_stats", _called(self._memory.cache_stats))
@@ -270,6 +279,15 @@ class SyncMemory:
     def queue_depth(self) -> int:
         """See `MemoryPlugin.queue_depth`."""
         return self._memory.queue_depth
+
+    def gauges(self) -> Mapping[str, float]:
+        """See `MemoryPlugin.gauges`."""
+        return self._run("gauges", _called(self._memory.gauges))
+
+    @property
+    def backend(self) -> str:
+        """See `MemoryPlugin.backend`."""
+        return self._memory.backend
 
     @property
     def decisions(self) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ class CachedEmbedder:
     @property
     def nbytes(self) -> int:
         """What the vectors in the process take with their keys, in bytes."""
-        return sum(vector.nbytes + KEY_BYTES for vector in self._vectors.values())
+        vector = next(iter(self._vectors.values()), None)  # they are all of one size
+        return 0 if vector is None else len(self._vectors) * (vector.nbytes + KEY_BYTES)
 
     def __len__(self) -> int:
         return len(self._vectors)

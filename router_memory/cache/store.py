@@ -68,6 +68,11 @@ class CachedStore:
         """See `MemoryStore.epoch_is_inline`."""
         return self._store.epoch_is_inline
 
+    @property
+    def index_progress(self) -> float:
+        """See `MemoryStore.index_progress`."""
+        return self._store.index_progress
+
     async def open(self) -> None:
         """See `MemoryStore.open`."""
         await self._store.open()

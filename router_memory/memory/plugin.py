@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from router_memory import arguments
 from router_memory.memory.memories import Memories
@@ -17,6 +17,9 @@ from router_memory.plugin.request import Request
 from router_memory.plugin.writes import Receipt
 from router_memory.types import Message, Outcome, WriteResult, WriteStatus
 from router_memory.wiring import Assembly, assemble
+
+if TYPE_CHECKING:
+    from router_memory.config import Config
 
 __all__ = ["MemoryPlugin"]
 
@@ -38,11 +41,11 @@ class MemoryPlugin(Memories, Moving, State):
         self._warm = warm
 
     @classmethod
-    def open(cls, config: str | Path | Mapping[str, Any] | None = None, *, warm: bool = True) -> MemoryPlugin:
+    def open(cls, config: str | Path | Mapping[str, Any] | Config | None = None, *, warm: bool = True) -> MemoryPlugin:
         """An instance for this configuration, to be entered with ``async with``.
 
         Args:
-            config: Path of a YAML file, its content as a mapping, or ``None`` for the defaults.
+            config: Path of a YAML file, its content as a mapping, one that was loaded, or ``None`` for the defaults.
             warm: Whether entering loads the model; without it the first text to embed does, which
                 suits listing and deleting.
 

@@ -6,13 +6,40 @@ from collections.abc import Mapping
 
 from router_memory import arguments
 from router_memory.memory.parts import Parts
-from router_memory.types import CacheServerStats, CacheStats, Scope, StoreStats
+from router_memory.memory.readiness import Readiness
+from router_memory.types import CacheServerStats, CacheStats, Finding, Scope, StoreStats
+from router_memory.wiring import Assembly
 
 __all__ = ["State"]
 
 
 class State(Parts):
     """The part of `MemoryPlugin` that tells how things are."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        super().__init__(assembly)
+        self._readiness = Readiness(assembly)
+
+    async def ready(self, within: float) -> tuple[Finding, ...]:
+        """Whether memory can be used now: ``model``, ``store``, ``index``. For probes, which may come often.
+
+        Costs the store at most one small read a second, whoever asks and however often. Raises nothing for what it
+        finds, and works on an instance that is not open, or not any more.
+
+        Args:
+            within: Seconds that the store has to answer, > 0.
+        """
+        return await self._readiness.look(within)
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """What `router-memory doctor` finds of configuration, model, store and cache; for operators.
+
+        It looks at the whole store: seconds on a large one.
+
+        Raises:
+            ConfigError: The configuration does not fit the model.
+        """
+        return await self._ready("examine").examine()
 
     async def stats(self) -> StoreStats:
         """What the store holds, over all users."""
@@ -58,6 +85,31 @@ class State(Parts):
     def queue_depth(self) -> int:
         """Number of turns accepted and not yet written."""
         return self._parts.plugin.queue_depth if hasattr(self._parts, "plugin") else 0
+
+    def gauges(self) -> Mapping[str, float]:
+        """Figures of this moment that cost microseconds, to be sampled every second, by name.
+
+        ``queue_depth`` in turns and ``backlog_seconds`` of the embedder; with the hot cache also ``cache_answers``,
+        ``cache_vectors`` and ``cache_bytes`` of level 1, and with level 2 ``cache_breaker_open``, 0 or 1.
+        """
+        parts = self._ready("gauges")
+        found: dict[str, float] = {
+            "queue_depth": parts.plugin.queue_depth,
+            "backlog_seconds": parts.embedder.backlog_seconds(),
+        }
+        caches = parts.caches
+        if caches is not None:
+            found["cache_answers"] = len(caches.local)
+            found["cache_vectors"] = len(caches.embedder)
+            found["cache_bytes"] = caches.local.bytes + caches.embedder.nbytes
+            if caches.shared is not None:
+                found["cache_breaker_open"] = caches.shared.breaker == "open"
+        return found
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend as in the configuration."""
+        return self._parts.config.backend
 
     @property
     def decisions(self) -> tuple[str, ...]:

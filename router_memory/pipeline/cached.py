@@ -89,7 +89,7 @@ class CachedRetriever:
                 if not alone and await self._is_new_enough(retrieval, flight, query, visit):
                     laps.lap("joined")
                     self._meters.count("joined")
-                    return Retrieved(retrieval, CacheLevel.JOINED, laps.seconds)
+                    return Retrieved(retrieval, CacheLevel.JOINED, laps.seconds, laps.starts)
         raise TimeoutError
 
     async def _is_new_enough(
@@ -145,7 +145,7 @@ class CachedRetriever:
             look.keep(retrieval)
         self._meters.count("miss")
         self._meters.time("miss", visit.began)
-        return Retrieved(retrieval, CacheLevel.MISS, visit.laps.seconds)
+        return Retrieved(retrieval, CacheLevel.MISS, visit.laps.seconds, visit.laps.starts)
 
     async def _look(self, shared: SharedCache, query: SearchQuery) -> Look | None:
         """A look into level 2 for an answer, and for the vector if there is none; not begun.
@@ -162,7 +162,7 @@ class CachedRetriever:
         visit.laps.lap("cache")
         self._meters.count(f"{level.value}.hit")
         self._meters.time(level.value, visit.began)
-        return Retrieved(retrieval, level, visit.laps.seconds)
+        return Retrieved(retrieval, level, visit.laps.seconds, visit.laps.starts)
 
     def _keep(self, query: SearchQuery, retrieval: Retrieval, visit: _Visit) -> bool:
         """Keeps an answer in the process. Whether it may be kept at all.

@@ -124,6 +124,7 @@ class Recall:
             now=now or datetime.now(UTC),
             clipped=len(whole) > QUERY_CHARS,
             seconds=laps.seconds,
+            starts=laps.starts,
         )
 
     def _ranked(self, retrieval: Retrieval, mode: RankingMode) -> Ranked:

@@ -32,18 +32,21 @@ class Laps:
 
     Attributes:
         seconds: By stage.
+        starts: When each stage began, on the clock of `time.perf_counter`.
     """
 
-    __slots__ = ("_last", "seconds")
+    __slots__ = ("_last", "seconds", "starts")
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.starts: dict[str, float] = {}
         self._last = perf_counter()
 
     def lap(self, stage: str) -> None:
         """Ends a stage."""
         now = perf_counter()
         self.seconds[stage] = now - self._last
+        self.starts[stage] = self._last
         self._last = now
 
 
@@ -84,7 +87,8 @@ class DirectRetriever:
         self._check_backlog(until)  # a request that cannot be served costs the store nothing
         asked = await self.asked(query)
         laps.lap("statistics")
-        return Retrieved(await self.candidates(asked, laps, until=until), seconds=laps.seconds)
+        retrieval = await self.candidates(asked, laps, until=until)
+        return Retrieved(retrieval, seconds=laps.seconds, starts=laps.starts)
 
     async def asked(self, query: SearchQuery) -> Asked:
         """The question read, with the user's epoch and the statistics of its words."""

@@ -59,6 +59,7 @@ class Shortlist:
         now: The request's time, for recency.
         clipped: See `Recollection.clipped`.
         seconds: Wall time by stage since `found`.
+        starts: When each of them began, on the clock of `time.perf_counter`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Shortlist:
         now: datetime,
         clipped: bool,
         seconds: Mapping[str, float],
+        starts: Mapping[str, float],
     ) -> None:
         began = perf_counter()
         self._found = found
@@ -87,6 +89,7 @@ class Shortlist:
         self._similarities = [hit.similarity for hit in self._head]
         self._filtered = tuple(chooser.dropped)
         self._seconds = {**found.seconds, **seconds}
+        self._starts = {**found.starts, **starts, "select": began}
         self._filtering = perf_counter() - began
 
     def select(self, threshold: float, rule: CutoffRule) -> Selection:
@@ -131,6 +134,7 @@ class Shortlist:
             exact=retrieval.exact,
             partial=retrieval.partial,
             cache=self._found.level,
+            starts=self._starts,
         )
 
     def _chooser(self, visible: Iterable[Message] = ()) -> Reflection:

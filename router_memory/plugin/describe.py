@@ -19,7 +19,8 @@ _DERIVED: Mapping[type, tuple[str, ...]] = {Hit: ("shares",), Recollection: ("mi
 def describe(value: object) -> Any:
     """The value with dataclasses as objects, enums by value, times in ISO 8601, patterns by source, NaN as ``None``.
 
-    A hit also has its `shares`, and a recollection its `misses`, which are no fields.
+    A hit also has its `shares`, and a recollection its `misses`, which are no fields. Fields that no `repr` shows mean
+    nothing outside the process and are left out.
     """
     if isinstance(value, Enum):
         return value.value
@@ -32,7 +33,7 @@ def describe(value: object) -> Any:
     if isinstance(value, re.Pattern):
         return value.pattern
     if is_dataclass(value):
-        names = [*(field.name for field in fields(value)), *_DERIVED.get(type(value), ())]
+        names = [*(field.name for field in fields(value) if field.repr), *_DERIVED.get(type(value), ())]
         return {name: describe(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}

@@ -192,6 +192,7 @@ class Plugin:
         if not block:
             return visit.outcome(gated, Status.MISSING, Reason.EMPTY_CONTEXT, found=found)
         visit.seconds["inject"] = time.perf_counter() - began
+        visit.starts["inject"] = began
         self._tracker.record(scope, (hit.record.id for hit in found.hits), visit.request.now)
         return visit.outcome(
             gated, Status.USED, Reason.INJECTED, found=found, messages=messages, hits=found.hits, block=block
@@ -232,7 +233,7 @@ class Plugin:
 class _Visit:
     """One request on its way: collects what its outcome will say."""
 
-    __slots__ = ("began", "described", "intent", "known", "policy", "request", "seconds")
+    __slots__ = ("began", "described", "intent", "known", "policy", "request", "seconds", "starts")
 
     def __init__(self, request: Request) -> None:
         self.began = time.perf_counter()
@@ -242,6 +243,7 @@ class _Visit:
         self.described: Mapping[str, Any] = {}
         self.intent = WriteIntent(Reason.CLOSED)
         self.seconds: dict[str, float] = {}
+        self.starts: dict[str, float] = {"total": self.began}
 
     def outcome(
         self,
@@ -267,6 +269,7 @@ class _Visit:
             token_counter=TOKEN_COUNTER,
             error=error,
             seconds=seconds,
+            starts={**(found.starts if found else {}), **self.starts},
         )
         return Outcome(
             messages=self.request.messages if messages is None else list(messages),

@@ -176,6 +176,7 @@ class Recollection:
         seconds: Wall time by stage.
         exact, partial: See `CandidateSet`.
         cache: Which level of the hot cache answered.
+        starts: When each stage began, on the clock of `time.perf_counter`; for traces of this process only.
     """
 
     hits: tuple[Hit, ...]
@@ -193,6 +194,7 @@ class Recollection:
     exact: bool = True
     partial: bool = False
     cache: CacheLevel = CacheLevel.OFF
+    starts: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def misses(self) -> tuple[Miss, ...]:
@@ -224,6 +226,7 @@ class Explain:
         token_counter: Name of the counter.
         error: Class and message of a failure that was passed over.
         seconds: Wall time by stage, ``total`` among them.
+        starts: When each stage began, on the clock of `time.perf_counter`; for traces of this process only.
     """
 
     decision: str | None
@@ -235,6 +238,7 @@ class Explain:
     token_counter: str = ""
     error: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    starts: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

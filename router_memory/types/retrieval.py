@@ -111,8 +111,10 @@ class Retrieved:
         retrieval: They themselves, maybe shared with other requests.
         level: Which level of the cache answered.
         seconds: Wall time by stage.
+        starts: When each stage began, on the clock of `time.perf_counter`.
     """
 
     retrieval: Retrieval
     level: CacheLevel = CacheLevel.OFF
     seconds: Mapping[str, float] = field(default_factory=dict)
+    starts: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)

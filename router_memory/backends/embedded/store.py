@@ -135,6 +135,11 @@ class EmbeddedStore:
         """True: it is read from a page in memory."""
         return True
 
+    @property
+    def index_progress(self) -> float:
+        """1: what is stored can be found."""
+        return 1.0
+
     async def open(self) -> None:
         """See `MemoryStore.open`. Idempotent; one that failed may be tried again.
 

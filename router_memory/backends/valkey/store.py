@@ -54,6 +54,7 @@ __all__ = ["ValkeyStore"]
 _log = logging.getLogger("router_memory.valkey")
 
 _INDEX_TYPES = ("flat", "hnsw")
+_ALMOST = 0.99  # the server says 1 before its last writes are in
 
 
 class ValkeyStore:
@@ -134,6 +135,11 @@ class ValkeyStore:
     def epoch_is_inline(self) -> bool:
         """False: it is a round trip."""
         return False
+
+    @property
+    def index_progress(self) -> float:
+        """See `MemoryStore.index_progress`."""
+        return 1.0 if self._index.ready else min(self._index.progress, _ALMOST)
 
     async def open(self) -> None:
         """See `MemoryStore.open`. Idempotent.
