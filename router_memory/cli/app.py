@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from router_memory import __version__
-from router_memory.cli import cache, check, demo, doctor, memories, model, operations, transfer, tune
+from router_memory.cli import (
+    cache,
+    check,
+    demo,
+    doctor,
+    mcp,
+    memories,
+    model,
+    operations,
+    serve,
+    transfer,
+    tune,
+    upstream,
+)
 
 __all__ = ["Session", "app"]
 
@@ -40,6 +53,7 @@ _model = typer.Typer(name="model", help="Exports, verifies and times the embeddi
 _cache = typer.Typer(name="cache", help="Looks into the hot cache, and empties it.", invoke_without_command=True)
 
 app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
 app.add_typer(_config)
 _config.command("check")(check.check)
 app.command("tune")(tune.tune)
@@ -60,6 +74,8 @@ _model.command("bench")(model.bench)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
 app.command("doctor")(doctor.doctor)
+app.command("upstream")(upstream.upstream)
+app.command("mcp")(mcp.mcp)
 
 
 def _print_version(wanted: bool) -> None:

@@ -203,7 +203,7 @@ def test_commands_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("_ROUTER_MEMORY_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "router-memory s")
     monkeypatch.setenv("COMP_CWORD", "1")
-    assert cli().out.split() == ["search", "stats"]
+    assert cli().out.split() == ["serve", "search", "stats"]
 
 
 def test_stats_counts_one_user(cli: Cli, added: Callable[..., str]) -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "numpy", "yaml", "sentence_transformers", "usearch", "sqlite3", "glide"}
 COMMANDS = ["demo", "config", "config check", "add", "search", "get", "list", "update", "forget", "stats", "doctor"]
 COMMANDS += ["model", "model export", "model verify", "model bench"]
-COMMANDS += ["export", "import", "cache", "cache stats", "cache clear"]
+COMMANDS += ["export", "import", "cache", "cache stats", "cache clear", "serve", "mcp", "upstream"]
 COMMAND_HELPS = [f"{command} --help" for command in COMMANDS]
 MAIN = "from router_memory.cli import main; main()"
 

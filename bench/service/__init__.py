@@ -1,0 +1,1 @@
+"""What the proxy costs beside a plain pass-through."""

@@ -1,0 +1,1 @@
+"""How the world reaches memory besides the library: over HTTP and over MCP."""

@@ -1,0 +1,1 @@
+"""The interfaces, through real ASGI applications and servers."""

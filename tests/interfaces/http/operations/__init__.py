@@ -1,0 +1,1 @@
+"""Probes, metrics, state, and the limits of requests."""

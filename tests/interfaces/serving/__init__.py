@@ -1,0 +1,1 @@
+"""The service as processes: reload, crashes, drain, slow clients."""

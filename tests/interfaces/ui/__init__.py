@@ -1,0 +1,1 @@
+"""The dashboard, in a browser, against a server process of its own."""
