@@ -22,6 +22,7 @@ from router_memory.types import (
     Scope,
     Turn,
     WriteResult,
+    WriteStatus,
     check_id,
     record_id,
 )
@@ -62,13 +63,14 @@ class Memories(Parts):
             updated_at=at,
         )
         occurrence = 0
-        while True:  # an id whose memory was updated since stands for other content now
+        while True:
             record = replace(draft, id=record_id(scope, content=text, type=kind.value, occurrence=occurrence))
-            await parts.remember.record(record)
+            if await parts.remember.record(record) is WriteStatus.STORED:
+                return record
             stored = await self.get(scope, record.id) or record
             if stored.content == text:
                 return stored
-            occurrence += 1
+            occurrence += 1  # an id whose memory was updated since stands for other content now
 
     async def remember(self, scope: Scope, conversation_id: str, turns: Sequence[Turn]) -> list[WriteResult]:
         """Stores a conversation's turns at once, as the write queue would; for imports and replays.

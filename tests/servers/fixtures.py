@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnCluster", "OwnServer"]
 
+PATIENT = {"cluster-node-timeout": "10000"}
+"""Of clusters that nothing is taken away from: on a busy machine a node that is only slow is not replaced."""
+
 _STARTED: pytest.StashKey[list[Server | Cluster]] = pytest.StashKey()
 
 
@@ -85,7 +88,7 @@ def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]
 @pytest.fixture(scope="session")
 def search_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three nodes with Search and its coordinator, shared like `search_server`."""
-    cluster = Cluster(_found(search=True), tmp_path_factory.mktemp("search-cluster"), search=True)
+    cluster = Cluster(_found(search=True), tmp_path_factory.mktemp("search-cluster"), search=True, config=PATIENT)
     try:
         yield cluster.start()
     finally:
@@ -95,7 +98,7 @@ def search_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
 @pytest.fixture(scope="session")
 def plain_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three nodes without Search, shared like `search_server`."""
-    cluster = Cluster(_found(search=False), tmp_path_factory.mktemp("plain-cluster"))
+    cluster = Cluster(_found(search=False), tmp_path_factory.mktemp("plain-cluster"), config=PATIENT)
     try:
         yield cluster.start()
     finally:

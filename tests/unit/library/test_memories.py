@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from router_memory import MemoryType, Scope
 from router_memory.errors import BackendUnavailable, InvalidRequest, RouterMemoryError
+from router_memory.types import MemoryWrite, WriteStatus
 from tests.doubles import HashingEmbedder
 from tests.unit.conftest import Opener
 
@@ -150,6 +152,23 @@ async def test_an_update_without_content_embeds_nothing(opened: Opener, embedder
     assert after is not None
     assert (after.type, after.importance, after.content) == (MemoryType.EPISODIC, 0.1, "prefers aisle seats")
     assert embedder.passages == []
+
+
+async def test_an_update_right_after_an_add_does_not_make_it_add_again(opened: Opener) -> None:
+    """Another process may see and change a memory before its `add` has returned."""
+    async with opened() as memory:
+        store, add = memory._parts.store, memory._parts.store.add
+
+        async def add_then_change(scope: Scope, writes: Sequence[MemoryWrite]) -> list[WriteStatus]:
+            statuses = await add(scope, writes)
+            store.add = add  # type: ignore[method-assign]
+            await memory.update(scope, writes[0].record.id, content="prefers window seats")
+            return statuses
+
+        store.add = add_then_change  # type: ignore[method-assign]
+        await memory.add(ANA, "prefers aisle seats")
+        (kept,) = (await memory.list(ANA)).records
+        assert kept.content == "prefers window seats"
 
 
 async def test_content_that_was_changed_away_can_be_added_again(opened: Opener) -> None:
