@@ -214,11 +214,44 @@ def cache_rows() -> dict[str, Row]:
     }
 
 
-VALKEY, CACHE = valkey_rows(), cache_rows()
-ROWS = {title: tables(section(title))[0] for title in ("Valkey", "The hot cache")}
+def service_rows() -> dict[str, Row]:
+    summary = results("service")["summary"]
+
+    def throughput(part: str, name: str) -> Row:
+        """Of plain and of streamed answers."""
+        claims = [summary[part][f"{name}, {kind}, throughput / pass-through"] for kind in ("plain", "streamed")]
+        return Row(" · ".join(short(f"{claim['value']:.2f}") for claim in claims), *claims)
+
+    def milliseconds(part: str, name: str) -> Row:
+        claim = summary[part][name]
+        return Row(f"{claim['value']:+.2f} ms".replace("-", "−"), claim)
+
+    chats, embedding = (summary["miss"][name] for name in ("miss, plain, chats a second", "embedding a question, ms"))
+    return {
+        "memory off, throughput / pass-through, plain · streamed": throughput("off", "memory off"),
+        "level 1 hit, throughput / pass-through, plain · streamed": throughput("hit", "level 1 hit"),
+        "memory off, first token beside the pass-through's, one client": milliseconds(
+            "off", "memory off, first token, ms more"
+        ),
+        "level 1 hit, first token beside the pass-through's, one client": milliseconds(
+            "hit", "level 1 hit, first token, ms more"
+        ),
+        "miss, first token beside the pass-through's and an embedding, one client": milliseconds(
+            "miss", "miss, first token, ms more than the embedding"
+        ),
+        "misses a second, 16 clients · an embedding by itself": Row(
+            f"{chats['value']:.0f} · {embedding['value']:.1f} ms", chats, embedding
+        ),
+    }
 
 
-@pytest.mark.parametrize(("title", "expected"), [("Valkey", VALKEY), ("The hot cache", CACHE)])
+VALKEY, CACHE, SERVICE = valkey_rows(), cache_rows(), service_rows()
+ROWS = {title: tables(section(title))[0] for title in ("Valkey", "The hot cache", "The service")}
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"), [("Valkey", VALKEY), ("The hot cache", CACHE), ("The service", SERVICE)]
+)
 def test_no_row_is_left_unchecked(title: str, expected: Mapping[str, Row]) -> None:
     assert [cells[0] for cells in ROWS[title]] == list(expected)
 
@@ -231,6 +264,11 @@ def test_valkey(cells: Sequence[str]) -> None:
 @pytest.mark.parametrize("cells", ROWS["The hot cache"], ids=lambda cells: cells[0])
 def test_cache(cells: Sequence[str]) -> None:
     CACHE[cells[0]].check(cells)
+
+
+@pytest.mark.parametrize("cells", ROWS["The service"], ids=lambda cells: cells[0])
+def test_service(cells: Sequence[str]) -> None:
+    SERVICE[cells[0]].check(cells)
 
 
 DAY = {
