@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +13,7 @@ from rich.text import Text
 from router_memory.cli import options as opt
 from router_memory.cli.check_service import service_rows, service_warnings
 from router_memory.cli.output import console, emit_json, one_line, printable, safe
+from router_memory.errors import InvalidRequest
 from router_memory.plugin.describe import describe
 from router_memory.types import DecisionPolicy, ReflectionAlgorithm
 
@@ -22,20 +25,38 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+_Option = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The same as the argument.")]
 _COLUMNS = 3
 """Decisions side by side; more of them go into further tables."""
 
 
-def check(file: opt.ConfigFile, as_json: opt.Json = False) -> None:
+def check(
+    context: typer.Context, file: opt.ConfigFile = None, config_file: _Option = None, as_json: opt.Json = False
+) -> None:
     """Checks a configuration file and prints what it means for each decision."""
     from router_memory.config import load_config
 
-    config = load_config(file)
+    config = load_config(_chosen(context, file, config_file))
     warnings = [*config.warnings, *service_warnings(config)]
     if as_json:
         emit_json(_described(config, warnings))
     else:
         console().print(_view(config, warnings))
+
+
+def _chosen(context: typer.Context, file: Path | None, config_file: Path | None) -> Path:
+    """The file that is named, either way; else that of the environment.
+
+    Raises:
+        InvalidRequest: None is named, or two are.
+    """
+    source = context.get_parameter_source("file")
+    if config_file is not None and source is not None and source.name == "COMMANDLINE":
+        raise InvalidRequest("name the file once: as the argument or with --config", field="config")
+    chosen = config_file or file
+    if chosen is None:
+        raise InvalidRequest("FILE is missing: the configuration file to check", field="file")
+    return chosen
 
 
 def _described(config: Config, warnings: Sequence[str]) -> Mapping[str, Any]:

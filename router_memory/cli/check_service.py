@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from router_memory.config import Config
 
 __all__ = ["service_rows", "service_warnings"]
@@ -44,8 +47,17 @@ def service_warnings(config: Config) -> list[str]:
         return []
     config.upstream_key()
     config.upstream_ca()
+    warnings = list(_upstream_warnings(config.service.upstream.url))
     try:
         Authenticator.of(config)
     except MissingExtra as error:
-        return [f"the keys of tokens were not checked: {error}"]
-    return []
+        warnings.append(f"the keys of tokens were not checked: {error}")
+    return warnings
+
+
+def _upstream_warnings(url: str) -> Iterator[str]:
+    if url and not urlsplit(url).path.strip("/"):
+        yield (
+            "global.stores.memory.service.upstream.url: has no path, so chats go to /chat/completions; "
+            "servers of the OpenAI API mostly want /v1 at the end"
+        )

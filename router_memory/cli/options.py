@@ -32,7 +32,7 @@ Config = Annotated[
     ),
 ]
 ConfigFile = Annotated[
-    Path, typer.Argument(metavar="FILE", envvar="ROUTER_MEMORY_CONFIG", help="Configuration file to check.")
+    Path | None, typer.Argument(metavar="FILE", envvar="ROUTER_MEMORY_CONFIG", help="Configuration file to check.")
 ]
 Conversations = Annotated[
     Path | None,

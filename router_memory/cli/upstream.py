@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import socket
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -36,23 +37,16 @@ def upstream(host: _Host = "127.0.0.1", port: _Port = 8000, delay_ms: _Delay = 0
     except ImportError as error:
         raise MissingExtra("the demonstration's upstream", extra="server") from error
     from router_memory.demo.upstream import echo_app
+    from router_memory.serving.listening import bind, urls
 
-    with _listening(host, port) as listener:
-        shown = f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"router-memory: an echo listens on http://{shown}:{listener.getsockname()[1]}/v1\n")
-        sys.stdout.flush()
-        settings = uvicorn.Config(echo_app(delay=delay_ms / 1000), log_level="warning", access_log=False)
-        uvicorn.Server(settings).run(sockets=[listener])
+    signal.signal(signal.SIGTERM, _end)  # which uvicorn sends to itself once more when it is done
+    listeners = bind(host, port)
+    sys.stdout.write(f"router-memory: an echo listens on {urls(listeners)[0]}/v1\n")
+    sys.stdout.flush()
+    settings = uvicorn.Config(echo_app(delay=delay_ms / 1000), log_level="warning", access_log=False)
+    uvicorn.Server(settings).run(sockets=listeners)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that the port is known before the first client comes.
-
-    Raises:
-        InvalidRequest: The address is none of this machine, or taken.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise InvalidRequest(f"cannot listen on {host}, port {port}: {error.strerror}", field="port") from None
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """To be stopped is how this ends well."""
+    raise SystemExit(0)

@@ -19,6 +19,7 @@ __all__ = ["parse_document", "parse_yaml", "read_content", "read_document"]
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
+_SUFFIXES = (".yaml", ".yml", ".json")  # of files that may have been meant
 _QUOTED = re.compile(r"'(?!<)[^']{2,}'|\"(?!<)[^\"]{2,}\"")
 
 
@@ -126,7 +127,8 @@ def read_content(path: Path) -> bytes:
 def _sibling(path: Path) -> str:
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist"
-    match = nearest(path.name, sorted(item.name for item in path.parent.iterdir() if item.is_file()))
+    files = (item.name for item in path.parent.iterdir() if item.suffix.lower() in _SUFFIXES and item.is_file())
+    match = nearest(path.name, sorted(files))
     return f"did you mean {match!r} in that folder?" if match else "check the path"
 
 

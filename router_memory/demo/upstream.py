@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from router_memory.errors import MissingExtra
+from router_memory.pipeline.messages import BLOCK_START
 
 try:
     import orjson
@@ -27,6 +29,9 @@ MODEL = "echo"
 """The one model there is."""
 
 _MOST_CHOICES = 16
+_BLOCK = re.compile(f'{re.escape(BLOCK_START)}(\\w+)">(.*?)</user_memory id="\\1">', re.DOTALL)
+_MEMORY = re.compile(r"^- \[", re.MULTILINE)
+"""Each begins a line so, and nothing else in the block does: see `router_memory.pipeline.inject`."""
 
 
 def echo_app(*, delay: float = 0.0) -> Starlette:
@@ -64,15 +69,18 @@ def echo_app(*, delay: float = 0.0) -> Starlette:
 
 
 def echo_of(messages: list[Any]) -> str:
-    """The answer to these messages: all of them as they came, and the last one of the user.
+    """The answer to these messages: all of them as they came, and how many memories are among them.
 
-    The former stand between think tags, as reasoning does: memory stores no reasoning, or what it had injected would
-    come back to it as something new.
+    The messages stand between think tags, as reasoning does: memory stores no reasoning, or what it had injected would
+    come back to it as something new. Nor does the rest repeat the user: a copy of each question would be remembered
+    beside it, and be found in place of what answers it.
     """
     said = [message for message in messages if isinstance(message, Mapping)]
     lines = [f"[{message.get('role', '?')}] {_text(message.get('content'))}" for message in said]
-    last = next((_text(message.get("content")) for message in reversed(said) if message.get("role") == "user"), "")
-    return "\n".join(["<think>", f"I was sent {len(messages)} messages:", *lines, "</think>", f"You said: {last}"])
+    memories = sum(len(_MEMORY.findall(block)) for line in lines for _, block in _BLOCK.findall(line))
+    answer = f"I was given {_counted(memories, 'memory', 'memories')}." if memories else "Noted."
+    sent = f"I was sent {_counted(len(messages), 'message', 'messages')}:"
+    return "\n".join(["<think>", sent, *lines, "</think>", answer])
 
 
 class _Chat:
@@ -132,9 +140,7 @@ class _Responses:
 
     def document(self) -> dict[str, Any]:
         """The answer in one piece."""
-        part = {"type": "output_text", "text": self._text, "annotations": []}
-        item = {"id": self._item, "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-        return {**self._head, "status": "completed", "output": [item]}
+        return {**self._head, "status": "completed", "output": [self._message("completed", _part(self._text))]}
 
     def events(self) -> Iterator[bytes]:
         """The answer as a stream."""
@@ -144,11 +150,20 @@ class _Responses:
         def event(kind: str, **fields: Any) -> bytes:
             return b"event: %s\n" % kind.encode() + _event({"type": kind, "sequence_number": next(numbers), **fields})
 
-        yield event("response.created", response={**self._head, "status": "in_progress", "output": []})
+        begun, whole = {**self._head, "status": "in_progress", "output": []}, _part(self._text)
+        yield event("response.created", response=begun)
+        yield event("response.in_progress", response=begun)
+        yield event("response.output_item.added", output_index=0, item=self._message("in_progress"))
+        yield event("response.content_part.added", **place, part=_part(""))
         for word in _words(self._text):
             yield event("response.output_text.delta", **place, delta=word, logprobs=[])
         yield event("response.output_text.done", **place, text=self._text, logprobs=[])
+        yield event("response.content_part.done", **place, part=whole)
+        yield event("response.output_item.done", output_index=0, item=self._message("completed", whole))
         yield event("response.completed", response=self.document())
+
+    def _message(self, status: str, *parts: dict[str, Any]) -> dict[str, Any]:
+        return {"id": self._item, "type": "message", "role": "assistant", "status": status, "content": list(parts)}
 
 
 async def _answer(reply: _Chat | _Responses, body: Mapping[str, Any], delay: float) -> Response:
@@ -189,6 +204,14 @@ def _text(content: Any) -> str:
         for part in parts
         if isinstance(part, Mapping)
     )
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def _part(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
 def _words(text: str) -> Iterator[str]:

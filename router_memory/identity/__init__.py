@@ -9,5 +9,6 @@
 from router_memory.identity.authenticator import Authenticator
 from router_memory.identity.caller import Caller
 from router_memory.identity.pages import ForeignPage
+from router_memory.identity.wanted import who_is_wanted
 
-__all__ = ["Authenticator", "Caller", "ForeignPage"]
+__all__ = ["Authenticator", "Caller", "ForeignPage", "who_is_wanted"]

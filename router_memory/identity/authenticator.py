@@ -61,11 +61,12 @@ class Authenticator:
         self._takes_credentials = not (admin_key is None and api_keys is None and tokens is None)
 
     @classmethod
-    def of(cls, config: Config, *, clock: Callable[[], float] = time.time) -> Authenticator:
+    def of(cls, config: Config, *, host: str | None = None, clock: Callable[[], float] = time.time) -> Authenticator:
         """Reads what `service.auth` names, and nothing again later.
 
         Args:
             config: Whose section counts.
+            host: Address that is listened on, where it is not the configuration's (any more).
             clock: Seconds since 1970, for when API keys expire and how long verified tokens are remembered.
 
         Raises:
@@ -80,7 +81,7 @@ class Authenticator:
             admin_key=None if admin_key is None else admin_key.get_secret_value().encode(),
             api_keys=ApiKeys.read(*config.auth_file("api_keys_file"), clock) if "api_key" in modes else None,
             tokens=_tokens(config, clock) if "jwt" in modes else None,
-            beside_browsers=is_loopback(config.service.host) and not auth.trusted_peers,
+            beside_browsers=is_loopback(config.service.host if host is None else host) and not auth.trusted_peers,
             development="development" in modes,
         )
 

@@ -13,6 +13,8 @@ from router_memory.errors import ConfigError, MissingExtra
 
 __all__ = ["SigningKeys"]
 
+_KEY = "global.stores.memory.service.auth.jwt.jwks_file"
+_HINT = "put the issuer's JWKS there, or name another file"
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _BY_CURVE = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA", "Ed448": "EdDSA"}
 _LEAST_RSA_BITS = 2048  # RFC 7518 §3.3
@@ -82,10 +84,10 @@ def _listed(path: Path, content: bytes) -> list[Mapping[str, Any]]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        raise ConfigError("is not valid JSON", file=str(path)) from None
+        raise ConfigError("is not valid JSON", file=str(path), key_path=_KEY, hint=_HINT) from None
     keys = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-        raise ConfigError('is no JWKS: {"keys": [...]}', file=str(path))
+        raise ConfigError('is no JWKS: {"keys": [...]}', file=str(path), key_path=_KEY, hint=_HINT)
     return keys
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel
 
 from router_memory.config import Config
+from router_memory.config.headers import is_loopback
+from router_memory.errors import ConfigError
 
-__all__ = ["changes", "needs_restart"]
+__all__ = ["changes", "check_exposure", "needs_restart"]
 
 _MEMORY = "global.stores.memory"
 _SERVICE = f"{_MEMORY}.service"
@@ -32,6 +34,43 @@ def changes(before: Config, after: Config) -> tuple[str, ...]:
 def needs_restart(changed: Sequence[str]) -> tuple[str, ...]:
     """Those of them that a reload does not bring about."""
     return tuple(path for path in changed if any(path == key or path.startswith(f"{key}.") for key in _AT_START))
+
+
+def check_exposure(before: Config, after: Config, *, bound: str) -> None:
+    """Refuses a configuration that would open to everybody what others than this machine reach.
+
+    The address stays the one that is listened on, whatever the new configuration names, so what is safe with its own
+    address may not be safe with this one.
+
+    Args:
+        before, after: The one that is served and the one that is to be.
+        bound: Address or name that is listened on.
+
+    Raises:
+        ConfigError: It would.
+    """
+    if is_loopback(bound):
+        return
+    auth = after.memory.service.auth
+    if "development" in auth.modes:
+        raise _exposed(after, "modes", "development is for this machine alone")
+    if _believes_anybody(after) and not _believes_anybody(before):
+        key = "modes" if "header" not in before.memory.service.auth.modes else "trusted_peers"
+        raise _exposed(after, key, "anybody who reaches the service could name any user")
+
+
+def _believes_anybody(config: Config) -> bool:
+    auth = config.memory.service.auth
+    return "header" in auth.modes and not auth.trusted_peers
+
+
+def _exposed(config: Config, key: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{what}, and the address that is listened on is open to others",
+        file=str(config.file),
+        key_path=f"{_SERVICE}.auth.{key}",
+        hint="start the service anew if that is meant",
+    )
 
 
 def _own(config: Config, decision: str) -> object:

@@ -19,7 +19,7 @@ class ReloadResult:
     Attributes:
         generation: The number of the configuration that is served now.
         changed: Key paths whose values differ from before, sorted; no values, for they may be secrets.
-        needs_restart: Those of them that hold from the next start of the service only.
+        needs_restart: Key paths whose values differ from those at the start, and hold from the next one only.
         warnings: What the configuration asks for that has no effect.
         workers: How many processes took it.
     """

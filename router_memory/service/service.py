@@ -13,7 +13,7 @@ from router_memory.config import Config
 from router_memory.errors import BackendUnavailable, ConfigError
 from router_memory.identity import Authenticator
 from router_memory.memory import MemoryPlugin
-from router_memory.service.changes import changes, needs_restart
+from router_memory.service.changes import changes, check_exposure, needs_restart
 from router_memory.service.colleagues import Alone, Answer, Colleagues, ReloadResult
 from router_memory.service.generation import Generation
 from router_memory.telemetry import Telemetry
@@ -43,6 +43,7 @@ class Service:
         telemetry: Where the interfaces report to.
         load: Reads the configuration anew, for `reload` in a process of its own; ``None`` if that cannot be.
         open_memory: Makes the memory of a configuration.
+        bound: Address that is listened on; ``None`` for that of the first configuration. It outlives reloads.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Service:
         telemetry: Telemetry,
         load: Load | None = None,
         open_memory: OpenMemory | None = None,
+        bound: str | None = None,
     ) -> None:
         self.telemetry = telemetry
         self.draining = False
@@ -59,12 +61,14 @@ class Service:
         """This process's part of each topic of `Colleagues.gather`; interfaces add theirs."""
         self.colleagues: Colleagues = Alone(self.answers, self._reload_alone)
         self._config = config
+        self._bound = config.memory.service.host if bound is None else bound
         self._load = load
         self._open_memory = open_memory or MemoryPlugin.open
         self._current: Generation | None = None
         self._next: Generation | None = None
         self._count = 0
         self._retiring: set[asyncio.Task[None]] = set()
+        self._patience: set[asyncio.Timeout] = set()
         self._closers: dict[str, Callable[[object], Awaitable[None]]] = {}
 
     @property
@@ -103,6 +107,7 @@ class Service:
         self.draining = True
         current, self._current = self._current, None
         await self.abandon()
+        self._hurry(seconds)
         if current is not None:
             self._retire(current, seconds)
         if self._retiring:
@@ -142,7 +147,9 @@ class Service:
             ConfigError, EmbeddingError, BackendError, MissingExtra: It cannot be served; nothing has changed.
         """
         await self.abandon()
-        authenticator = Authenticator.of(config)
+        if self._current is not None:
+            check_exposure(self._current.config, config, bound=self._bound)
+        authenticator = Authenticator.of(config, host=self._bound)
         memory = self._open_memory(config)
         await memory.__aenter__()
         self._next = Generation(self._count + 1, config, memory, authenticator, datetime.now(UTC))
@@ -155,7 +162,8 @@ class Service:
         self._count = self._current.number
         self.telemetry.watch(self._current.memory)
         if before is not None:
-            self._retire(before, before.config.memory.service.drain_seconds)
+            service = before.config.memory.service  # a chat may take as long as its upstream is waited for
+            self._retire(before, max(service.drain_seconds, service.upstream.timeout))
 
     async def abandon(self) -> None:
         """Closes what was prepared and never served."""
@@ -168,10 +176,21 @@ class Service:
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
+    def _hurry(self, seconds: float) -> None:
+        """Waits no longer than that for the requests of earlier configurations."""
+        until = asyncio.get_running_loop().time() + seconds
+        for patience in self._patience:
+            if not patience.expired() and (patience.when() or 0.0) > until:
+                patience.reschedule(until)
+
     async def _end(self, generation: Generation, seconds: float) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                await generation.idle()
+            async with asyncio.timeout(seconds) as patience:
+                self._patience.add(patience)
+                try:
+                    await generation.idle()
+                finally:
+                    self._patience.discard(patience)
         except TimeoutError:
             _log.warning("%d requests of an earlier configuration still run after %.0f s", generation.users, seconds)
         try:
@@ -186,5 +205,5 @@ class Service:
         before, config = self.generation.config, await asyncio.to_thread(self._load)
         await self.prepare(config)
         await self.commit()
-        changed = changes(before, config)
-        return ReloadResult(self._count, changed, needs_restart(changed), self.generation.memory.warnings, 1)
+        waiting = needs_restart(changes(self._config, config))
+        return ReloadResult(self._count, changes(before, config), waiting, self.generation.memory.warnings, 1)

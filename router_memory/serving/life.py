@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from router_memory.config.headers import is_loopback
 from router_memory.errors import RouterMemoryError
 from router_memory.serving.channel import Channel, ChannelClosed, Handler
 from router_memory.serving.material import Material
@@ -58,6 +59,8 @@ class Life:
         self._generation = 0
         self._metrics: Path | None = None
         self._prepared: Material | None = None
+        self._preparing = asyncio.Lock()
+        self._abandoned = 0
         self._config: Config | None = None
         self._service: Service | None = None
         self._server: Server | None = None
@@ -108,7 +111,7 @@ class Life:
         folder = self._metrics = Path(metrics)
         telemetry = Telemetry(folder=folder, log_format=settings.log_format, tracing=settings.tracing)
         self._around.push_async_callback(telemetry.close)
-        service = self._service = Service(config, telemetry=telemetry)
+        service = self._service = Service(config, telemetry=telemetry, bound=self._bound())
         service.colleagues = ThroughParent(self._channel)
         with _Relay(self._channel):
             await service.open()
@@ -126,16 +129,22 @@ class Life:
         if not server.accepting.is_set():
             raise RouterMemoryError("the server did not start; the log says why")
 
-    async def _prepare(self, material: dict[str, Any]) -> dict[str, Any]:
+    async def _prepare(self, material: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+        """Opens a configuration; `first` is the one that the service, not this process, was started with."""
         from router_memory.service.changes import changes, needs_restart
 
-        service = self._opened()
-        taken = Material.revived(material)
+        service, taken, abandoned = self._opened(), Material.revived(material), self._abandoned
         config = await asyncio.to_thread(taken.load)
-        await service.prepare(config)
-        self._prepared = taken
-        changed = changes(service.config, config)
-        return {"changed": changed, "needs_restart": needs_restart(changed), "warnings": config.warnings}
+        started_with = await asyncio.to_thread(Material.revived(first).load)
+        # The parent may have given one up that is still being opened, and come with another.
+        async with self._preparing:
+            await service.prepare(config)
+            if self._abandoned != abandoned:
+                await service.abandon()
+                raise ChannelClosed("given up meanwhile")
+            self._prepared = taken
+        waiting = needs_restart(changes(started_with, config))
+        return {"changed": changes(service.config, config), "needs_restart": waiting, "warnings": config.warnings}
 
     async def _commit(self, generation: int) -> None:
         if self._prepared is None or self._prepared.generation != generation:
@@ -146,6 +155,7 @@ class Life:
 
     async def _abandon(self) -> None:
         self._prepared = None
+        self._abandoned += 1
         await self._opened().abandon()
 
     async def _topic(self, topic: str) -> dict[str, Any]:
@@ -163,6 +173,11 @@ class Life:
         self._begin_to_end(seconds)
 
     # -- the end
+
+    def _bound(self) -> str | None:
+        """The address that is listened on; of several one that others than this machine reach, if there is one."""
+        hosts = [str(listener.getsockname()[0]) for listener in self._listeners]
+        return next((host for host in hosts if not is_loopback(host)), next(iter(hosts), None))
 
     def _opened(self) -> Service:
         if self._service is None or self._done.is_set():

@@ -57,7 +57,7 @@ class Parent:
         worker: str = WORKER,
         tempo: Tempo | None = None,
     ) -> None:
-        self._material = material
+        self._material = self._first = material
         self._config = config
         self._listeners = list(listeners)
         self._say = say
@@ -163,7 +163,7 @@ class Parent:
             hand.generation = material.generation
             async with self._changing:  # so that it takes part in every reload from here on
                 if hand.generation != self._material.generation:
-                    await reload.prepare([hand], self._material)
+                    await reload.prepare([hand], self._material, self._first)
                     await reload.commit([hand], self._material)
                 await hand.ask("serve", within=self._tempo.serve)
                 hand.served_at = asyncio.get_running_loop().time()
@@ -215,7 +215,7 @@ class Parent:
         await self._full.wait()
         self._announced = True
         self._timeline.note("started", workers=len(self._seats))
-        _log.info("all %d workers serve", len(self._seats))
+        _log.info("every worker serves, %d in all", len(self._seats))
         warnings: Sequence[str] = self._config.warnings
         for answer in await self.gather("warnings"):
             warnings = answer.get("warnings", warnings)
@@ -229,10 +229,13 @@ class Parent:
         material = await asyncio.to_thread(Material.read, number, before.file, before.overrides)
         config = await asyncio.to_thread(material.load)
         workers = self._serving()
-        found = await reload.prepare(workers, material)
+        if not workers:
+            raise RouterMemoryError("no worker serves now that could try the configuration; try again")
+        found = await reload.prepare(workers, material, self._first)
         self._material, self._config = material, config  # what a worker that dies now is replaced with
         took = await reload.commit(workers, material)
-        _log.info("configuration %d is served by %d workers; changed: %s", number, took, ", ".join(found["changed"]))
+        changed = ", ".join(found["changed"]) or "nothing"
+        _log.info("configuration %d is served, by workers: %d; changed: %s", number, took, changed)
         self._timeline.note("reloaded", generation=number, workers=took, changed=found["changed"])
         return {"generation": number, "workers": took, **found}
 

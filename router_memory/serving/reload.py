@@ -21,17 +21,26 @@ COMMIT_SECONDS = 10.0
 """Changing over waits for nothing."""
 
 
-async def prepare(workers: Sequence[Hand], material: Material) -> dict[str, Any]:
+async def prepare(workers: Sequence[Hand], material: Material, first: Material) -> dict[str, Any]:
     """Opens what the configuration asks for in every worker, beside what each has.
 
+    Args:
+        workers: Those that serve.
+        material: The configuration.
+        first: The one that the service was started with.
+
     Returns:
-        What the workers found to differ, the same for all: ``changed``, ``needs_restart``, ``warnings``.
+        What the workers found to differ, the same for all: ``changed`` from what is served, ``needs_restart`` from what
+        the service was started with, and ``warnings``.
 
     Raises:
         ConfigError: It cannot be served. No worker has changed.
         RouterMemoryError: The same, for other reasons.
     """
-    asked = [worker.ask("prepare", within=PREPARE_SECONDS, material=material.carried()) for worker in workers]
+    asked = [
+        worker.ask("prepare", within=PREPARE_SECONDS, material=material.carried(), first=first.carried())
+        for worker in workers
+    ]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     failed = [answer for answer in answers if isinstance(answer, BaseException)]
     if failed:

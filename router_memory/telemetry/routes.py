@@ -14,7 +14,7 @@ ROUTES = frozenset(
     /v1/memory /v1/memory/{id} /v1/memory/search /v1/memory/export /v1/memory/import /v1/memory:batch
     /v1/plugin/request /v1/plugin/response
     /v1/config/reload /v1/state /v1/events /v1/decisions
-    /livez /readyz /metrics /openapi.json /ui /ui/{path} /mcp
+    / /livez /readyz /metrics /openapi.json /ui /ui/{path} /mcp
     """.split()
 )
 """Templates that are labels from the start; `Telemetry.know_routes` adds those of an application."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,15 +16,16 @@ from router_memory.telemetry.metrics import STAGES, Metrics
 from router_memory.telemetry.registry import Registry
 from router_memory.telemetry.routes import ROUTES
 from router_memory.telemetry.sampling import Sampler
+from router_memory.telemetry.tally import Tally
 from router_memory.telemetry.timeline import Timeline
 from router_memory.telemetry.tracing import Tracing
 from router_memory.telemetry.visits import Visit, current_visit, enter, sane_request_id
-from router_memory.types import CacheLevel, Reason, Status, WriteStatus
+from router_memory.types import CacheLevel
 
 if TYPE_CHECKING:
     from router_memory.memory import MemoryPlugin
     from router_memory.plugin.writes import Receipt
-    from router_memory.types import Outcome, Recollection
+    from router_memory.types import Outcome
 
 __all__ = ["Telemetry"]
 
@@ -33,23 +33,13 @@ SAMPLE_SECONDS = 1.0
 """How often gauges are sampled: a scrape of another worker finds them this old at most."""
 
 _MOST_DECISIONS = 500
-_MOST_PENDING = 100_000
-"""Receipts waiting for their end; the write queue holds far fewer."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _INTERFACES = ("chat", "responses", "plugin", "mcp")
 _OPERATIONS = ("search", "add", "list", "get", "update", "forget", "export", "import")
 _OPERATION_STATUSES = ("ok", "not_found", "invalid", "unavailable", "error")
 _UPSTREAM_STATUSES = ("timeout", "unreachable", "disconnected", "cancelled")
 _MORE_STATUSES = 8
-_LOOKED_UP = (CacheLevel.OFF, CacheLevel.MISS)
-_STORE_STATUS = {
-    WriteStatus.STORED: "success",
-    WriteStatus.MERGED: "success",
-    WriteStatus.FAILED: "error",
-    WriteStatus.UNKNOWN: "error",
-}
 _BOUNDED_STORE_STATUS = {"ok": "success", "unavailable": "error"}
-_LEVELS = {level: level.value.replace(" ", "_") for level in CacheLevel}
 
 
 class Telemetry:
@@ -82,9 +72,8 @@ class Telemetry:
         self._sampler = Sampler(self._metrics, breaker=self._breaker_changed)
         self._sampling: asyncio.Task[None] | None = None
         self._thread = threading.get_ident()
-        self._backend = "unknown"
         self._store_away = False
-        self._pending: deque[Receipt] = deque(maxlen=_MOST_PENDING)
+        self._tally = Tally(self._metrics, store_seen=lambda away: self.store(away=away))
         self._decision = Bounded(("none",), most=_MOST_DECISIONS, words=False)
         self._route = Bounded(ROUTES)
         self._method = Bounded(_METHODS)
@@ -130,7 +119,7 @@ class Telemetry:
         for stage, took in seconds.items():
             if stage != "total":
                 metrics.stage_seconds(self._stage(stage)).observe(took)
-        self._searched(outcome, total)
+        self._tally.request(outcome, total)
         visit = current_visit()
         if visit is not None:
             visit.status, visit.reason = status.value, reason.value
@@ -142,8 +131,7 @@ class Telemetry:
 
     def receipt(self, receipt: Receipt) -> None:
         """A turn was handed over to be stored; what becomes of it is counted once that is known."""
-        self._pending.append(receipt)
-        self._count_receipts()
+        self._tally.receipt(receipt)
 
     def operation(self, operation: str, seconds: float, *, status: str, results: int | None = None) -> None:
         """The memory API or MCP did something.
@@ -158,9 +146,9 @@ class Telemetry:
         metrics.operation_seconds(operation, status).observe(seconds)
         if operation != "search":
             stored = _BOUNDED_STORE_STATUS.get(status, status)
-            metrics.store_operations(self._backend, operation, stored).inc()
+            metrics.store_operations(self._tally.backend, operation, stored).inc()
         elif status != "invalid":
-            self._count_search("search", seconds, results or 0, failed=status != "ok")
+            self._tally.search("search", seconds, results or 0, failed=status != "ok")
 
     def http(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered; `Visit.end` calls this.
@@ -217,9 +205,9 @@ class Telemetry:
 
         Decisions of its configuration become labels, and the backend of what is reported from now on is its own.
         """
-        self._backend = memory.backend
+        self._tally.backend = memory.backend
         self._decision.extend(memory.decisions[:_MOST_DECISIONS])
-        self._metrics.of_backend(self._backend)
+        self._metrics.of_backend(memory.backend)
         self._sampler.watch(memory)
         self._sample()
         if self._sampling is None or self._sampling.done():
@@ -254,54 +242,8 @@ class Telemetry:
             self._sample()
 
     def _sample(self) -> None:
-        self._count_receipts()
+        self._tally.settle()
         self._sampler.sample()
-
-    def _searched(self, outcome: Outcome, total: float) -> None:
-        """Counts the search of a request, if there was one; and sees from it whether the store answers."""
-        found, reason = outcome.explain.recollection, outcome.reason
-        if found is not None:
-            took = total - outcome.explain.seconds.get("inject", 0.0)
-            self._count_search("retrieve", took, len(found.hits), failed=False)
-            self._cached(found)
-            if outcome.explain.injected_tokens:
-                self._metrics.injected_tokens().observe(outcome.explain.injected_tokens)
-            if self._store_away and found.cache in _LOOKED_UP:
-                self.store(away=False)
-        elif outcome.status is Status.UNAVAILABLE and reason is not Reason.CLOSED:
-            self._count_search("retrieve", total, 0, failed=True)
-            if reason is Reason.STORE_UNAVAILABLE:
-                self.store(away=True)
-
-    def _count_search(self, operation: str, seconds: float, results: int, *, failed: bool) -> None:
-        metrics, backend = self._metrics, self._backend
-        metrics.retrieval_latency(backend, operation).observe(seconds)
-        if failed:
-            metrics.retrieval(backend, "error").inc()
-            return
-        metrics.retrieval(backend, "hit" if results else "miss").inc()
-        metrics.retrieval_results(backend).observe(results)
-
-    def _cached(self, found: Recollection) -> None:
-        if found.cache is CacheLevel.OFF:
-            return
-        metrics = self._metrics
-        metrics.cache_answers(_LEVELS[found.cache]).inc()
-        if found.cache is CacheLevel.MISS:
-            metrics.cache_misses().inc()
-            return
-        metrics.cache_hits().inc()
-        stage = "joined" if found.cache is CacheLevel.JOINED else "cache"
-        metrics.cache_latency().observe(found.seconds.get(stage, 0.0))
-
-    def _count_receipts(self) -> None:
-        """Counts those whose end is known. They end in the order they came, so the first one that has not is enough."""
-        while self._pending and self._pending[0].done:
-            for result in self._pending.popleft().results:
-                self._metrics.writes(result.status).inc()
-                stored = _STORE_STATUS.get(result.status)
-                if stored is not None:
-                    self._metrics.store_operations(self._backend, "store", stored).inc()
 
     def _decision_label(self, decision: str | None, known: bool) -> str:
         if decision is None:

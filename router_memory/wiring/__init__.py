@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from router_memory.backends.bert import BertEmbedder
+from router_memory.backends.bert.cpus import threads_of_each
 from router_memory.config import Config, load_config
 from router_memory.wiring.assembly import Assembly
 
@@ -28,7 +29,7 @@ def assemble(source: str | Path | Mapping[str, Any] | Config | None) -> Assembly
             query_prefix=embedding.query_prefix,
             passage_prefix=embedding.passage_prefix,
             batch_size=embedding.batch_size,
-            threads=embedding.threads,
+            threads=threads_of_each(embedding.threads, config.service.workers),
             runtime=embedding.runtime,
             cache=config.model_cache,
         ),

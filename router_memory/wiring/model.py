@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from router_memory.backends.bert import AUTO, RUNTIMES, TORCH, check_runtime, find_source, resolve
+from router_memory.backends.bert.cpus import threads_of_each
 from router_memory.backends.bert.measuring import Measured, measure
 from router_memory.backends.bert.onnx import Export, Verification, compare, export, fixed_parts, flaw, folder_of
 from router_memory.backends.bert.onnx.exports import open_unverified
@@ -196,6 +197,6 @@ def _source_of(config: Config) -> Source:
         config.memory.embedding_model,
         query_prefix=embedding.query_prefix,
         passage_prefix=embedding.passage_prefix,
-        threads=embedding.threads,
+        threads=threads_of_each(embedding.threads, config.service.workers),
         cache=config.model_cache,
     )

@@ -25,9 +25,8 @@ CONFIGURATIONS = [text for kind, text in BLOCKS if kind == "yaml" and text.start
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_a_configuration_loads(text: str) -> None:
     config = load_config({**yaml.safe_load(text)}, environ={"HOME": "/home/somebody"})
-    assert [
-        warning for warning in config.warnings if "development" not in warning and "memory is off" not in warning
-    ] == []
+    assert [warning for warning in config.warnings if "development" not in warning] == []
+    assert config.memory.enabled
 
 
 def test_there_is_a_configuration_for_each_mode() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["CGROUP_QUOTA", "available_cpus", "model_threads"]
+__all__ = ["CGROUP_QUOTA", "available_cpus", "model_threads", "threads_of_each"]
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2, as seen inside a container
 
@@ -37,3 +37,13 @@ def model_threads(threads: int) -> int:
             wait for each other, so taking every CPU makes an embedding many times slower as soon as anything else runs.
     """
     return threads or max(1, available_cpus() - 1)
+
+
+def threads_of_each(threads: int, processes: int) -> int:
+    """The setting for one of several processes with a model each, which are not to get into each other's way.
+
+    Args:
+        threads: As configured, for each process; 0 takes its share of the CPUs where there is more than one.
+        processes: How many there are, ≥ 1.
+    """
+    return threads if threads or processes == 1 else max(1, available_cpus() // processes)

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from router_memory.errors import InvalidRequest
 from router_memory.interfaces.http.context import require_scope, service_of
 from router_memory.interfaces.http.errors import ApiError
+from router_memory.interfaces.http.wording import problem_of
 from router_memory.service.breadth import is_too_broad
 
 __all__ = ["CREDENTIALS", "NO_STORE", "ApiRoute", "ErrorBody", "failures", "json_response"]
@@ -64,7 +65,6 @@ _CODES: Mapping[str, str] = {
 """The code of a wrong value by the name of its field; of the other fields INVALID_REQUEST."""
 
 _JSON = "application/json"
-_PLACE_CHARS = 200
 _NOT_MODIFIED = 304
 _UNKNOWN = "extra_forbidden"
 
@@ -178,9 +178,6 @@ def _wrong_body(error: RequestValidationError) -> ApiError:
     kind, where = problem["type"], problem["loc"][1:]
     if kind == "json_invalid":
         return ApiError(400, "INVALID_REQUEST", f"the body is not JSON: {problem.get('ctx', {}).get('error', '')}")
-    place = ".".join(str(part) for part in where)[:_PLACE_CHARS] or "the body"
-    if kind == _UNKNOWN:
-        return ApiError(400, "INVALID_REQUEST", f"{place}: there is no such field")
     field = next((part for part in reversed(where) if isinstance(part, str)), "")
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return ApiError(400, _CODES.get(field, "INVALID_REQUEST"), f"{place}: {message[:1].lower()}{message[1:]}")
+    code = "INVALID_REQUEST" if kind == _UNKNOWN else _CODES.get(field, "INVALID_REQUEST")
+    return ApiError(400, code, problem_of(problem, where))

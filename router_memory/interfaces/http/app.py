@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from router_memory import __version__
@@ -38,6 +40,12 @@ def create_app(service: Service, *, mounts: Mapping[str, ASGIApp] | None = None)
         app.include_router(room.router)
     if service.config.memory.service.ui:
         app.include_router(ui.router)
+        app.router.routes.append(Route("/", endpoint=_to_the_dashboard, methods=["GET"]))
     for path, mounted in (mounts or {}).items():
         app.router.routes.append(Route(path, endpoint=mounted))  # a mount would answer this very path with a redirect
     return limits.limited(app, service)
+
+
+async def _to_the_dashboard(_request: Request) -> Response:
+    """Where somebody wants to be who opens the address in a browser; relative, for a gateway may add a prefix."""
+    return Response(status_code=307, headers={"location": "ui/"})

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from router_memory.errors import InvalidRequest, NotPermitted
-from router_memory.identity import Authenticator, Caller
+from router_memory.identity import Authenticator, Caller, who_is_wanted
 from router_memory.interfaces.http.errors import ApiError
 from router_memory.service import Generation, Service
 from router_memory.types import Scope
@@ -56,7 +56,8 @@ def require_scope(scope: RequestScope, generation: Generation) -> Scope:
     """
     caller = caller_of(scope, generation)
     if caller.user_id is None:
-        raise ApiError(401, "MISSING_USER_ID", "this request names no user", headers={"www-authenticate": "Bearer"})
+        message = who_is_wanted(generation.config, caller)
+        raise ApiError(401, "MISSING_USER_ID", message, headers={"www-authenticate": "Bearer"})
     try:
         return Scope(caller.user_id, project_of(scope, generation))
     except InvalidRequest as error:

@@ -25,6 +25,7 @@ from router_memory.errors import (
     NotPermitted,
     RouterMemoryError,
 )
+from router_memory.interfaces.http.wording import problem_of
 
 __all__ = ["ApiError", "error_response", "install", "response_for"]
 
@@ -116,5 +117,4 @@ def _of_ours(error: RouterMemoryError) -> Response:
 
 def _first_problem(error: RequestValidationError) -> str:
     found = error.errors()[0]
-    place = ".".join(str(part) for part in found["loc"] if part not in ("body", "query", "path", "header"))
-    return f"{place}: {found['msg']}" if place else str(found["msg"])
+    return problem_of(found, found["loc"][1:])

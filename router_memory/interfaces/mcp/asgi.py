@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from router_memory.errors import BackendUnavailable, InvalidRequest, NotAuthenticated
-from router_memory.identity import ForeignPage
+from router_memory.identity import ForeignPage, who_is_wanted
 from router_memory.interfaces.mcp.handlers import handlers_of
 from router_memory.interfaces.mcp.sdk import answer_http
 from router_memory.interfaces.mcp.session import Session
@@ -86,7 +86,7 @@ class _App:
 
 
 async def _body(receive: Receive, most: int) -> bytes | None:
-    """The request's body, looked at before the protocol makes objects of it; ``None`` if the client left before its end.
+    """The request's body, looked at before objects are made of it; ``None`` if the client left before its end.
 
     Raises:
         _Refusal: It is too large, or has so many values that reading them would keep everybody waiting.
@@ -142,7 +142,8 @@ def _scope(scope: RequestScope, generation: Generation) -> Scope:
     except NotAuthenticated as error:
         raise _Refusal(401, "NOT_AUTHENTICATED", error.message, {"www-authenticate": "Bearer"}) from None
     if caller.user_id is None:
-        raise _Refusal(401, "MISSING_USER_ID", "this request names no user", {"www-authenticate": "Bearer"})
+        message = who_is_wanted(generation.config, caller)
+        raise _Refusal(401, "MISSING_USER_ID", message, {"www-authenticate": "Bearer"})
     try:
         return Scope(caller.user_id, _project(scope, generation))
     except InvalidRequest as error:

@@ -153,6 +153,7 @@ ATTACKS: dict[str, Callable[[Loot], list[Attack]]] = {
     "GET /readyz": lambda loot: [Attack("/readyz"), Attack("/readyz?for=chats")],
     "GET /openapi.json": lambda loot: [Attack("/openapi.json")],
     "GET /docs": lambda loot: [Attack("/docs")],
+    "GET /": lambda loot: [Attack("/")],
     "GET /ui": lambda loot: [Attack("/ui")],
     "GET /ui/{path:path}": lambda loot: [Attack("/ui/"), Attack("/ui/../v1/memory"), Attack("/ui/%2e%2e/v1/memory")],
 }

@@ -53,6 +53,12 @@ async def test_a_body_past_the_limit_is_refused_and_one_below_is_not(serve: Serv
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "BODY_TOO_LARGE")
 
 
+async def test_a_body_of_too_many_values_is_refused_before_it_is_read(running: Running) -> None:
+    body = {**CALL, "params": {"name": "list_memories", "arguments": {"types": [[]] * 60_000}}}
+    refused = await post(running, [ADA], body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+
+
 async def test_alone_there_is_nothing_but_mcp_and_a_sign_of_life(serve: Serve) -> None:
     async with serve(alone=True) as running:
         async with running.agent() as agent:

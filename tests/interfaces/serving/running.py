@@ -145,7 +145,7 @@ class Running:
 
     def under_way(self) -> int:
         """How many requests are, besides the one that asks."""
-        return int(self.state()["http"]["in_flight"]) - 1
+        return int(self.state()["http"]["in_flight"])
 
     def workers(self) -> list[int]:
         """The process ids of the workers that serve."""

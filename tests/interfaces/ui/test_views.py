@@ -16,7 +16,7 @@ def test_the_overview_tells_stages_outcomes_cache_workers_and_readiness(developm
     stages = page.get_by_role("table", name="Latency of each stage of a request")
     stages.get_by_role("rowheader", name="embed").wait_for()
     total = stages.get_by_role("row", name=re.compile("^total")).get_by_role("cell").all_text_contents()
-    assert all(re.fullmatch(r"[\d.]+ ms", cell) for cell in total[1:4])
+    assert all(re.fullmatch(r"(≤ )?[\d.]+ ms", cell) for cell in total[1:4])
     outcomes = page.get_by_role("table", name="Requests by outcome")
     assert outcomes.get_by_role("row", name=re.compile("^used injected plugin")).count() == 1
     assert "level 1" in page.get_by_role("table", name=re.compile("level of the cache")).inner_text()
@@ -36,6 +36,39 @@ def test_the_overview_goes_on_by_itself(development: Dashboard, opened: Opened) 
     page.wait_for_function(
         "before => Number(document.querySelector('.tile .sub').textContent.replace(/\\D/g, '')) > before", arg=before
     )
+
+
+def test_latencies_of_few_requests_are_bounds_and_of_none_are_none(development: Dashboard, opened: Opened) -> None:
+    stages = [
+        {"name": "total", "count": 1, "since_start": 9, "p50": 0.01, "p95": 0.01, "p99": 0.01, "at_most": True},
+        {"name": "embed", "count": 0, "since_start": 9, "p50": None, "p95": None, "p99": None, "at_most": False},
+        {"name": "rank", "count": 40, "since_start": 90, "p50": 0.0075, "p95": 0.34, "p99": 1.0, "at_most": False},
+    ]
+    real = development.ask("GET", "state")
+    page = opened(development, "store")
+    page.route("**/v1/state", lambda route: route.fulfill(json={**real, "stages": stages}))
+    page.goto(f"{development.url}/ui/#/overview")
+    page.reload()
+    table = page.get_by_role("table", name="Latency of each stage of a request")
+    table.wait_for()
+    rows = {name: table.get_by_role("row", name=re.compile(f"^{name}")) for name in ("total", "embed", "rank")}
+    shown = {name: row.get_by_role("cell").all_text_contents()[1:] for name, row in rows.items()}
+    assert shown["total"] == ["≤ 10 ms", "≤ 10 ms", "≤ 10 ms", "1", "9"]
+    assert shown["embed"] == ["–", "–", "–", "0", "9"]
+    assert shown["rank"] == ["7.5 ms", "340 ms", "1 s", "40", "90"]
+
+
+def test_the_store_counts_a_memory_as_the_examination_does_and_speaks_in_words(
+    development: Dashboard, opened: Opened
+) -> None:
+    development.add("store-view", "I sit at the window.")
+    page = opened(development, "store")
+    holdings = page.get_by_role("region", name="Holdings")
+    holdings.get_by_text("are the write-ahead log").wait_for()
+    holdings.get_by_text("with vectors and indexes").wait_for()
+    details = page.get_by_role("region", name="Indexes and keyspace").inner_text()
+    assert "graphs in use" in details
+    assert not re.search(r"wal bytes|hnsw open|page bytes", details)
 
 
 def test_a_redraw_keeps_focus_and_selection(development: Dashboard, opened: Opened) -> None:
@@ -79,7 +112,7 @@ def test_the_store_is_shown_with_its_indexes_and_its_examination(development: Da
     holdings = page.get_by_role("region", name="Holdings").inner_text()
     assert held["backend"] in holdings
     assert held["fingerprint"] in holdings
-    assert "wal bytes" in page.get_by_role("region", name="Indexes and keyspace").inner_text()
+    assert "write-ahead log" in page.get_by_role("region", name="Indexes and keyspace").inner_text()
     assert page.get_by_role("row", name=re.compile("^integrity ok")).count() == 1
 
 

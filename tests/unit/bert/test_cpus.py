@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router_memory.backends.bert.cpus import available_cpus
+from router_memory.backends.bert.cpus import available_cpus, threads_of_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +33,10 @@ def test_a_quota_caps_the_affinity_mask(tmp_path: Path, quota: str, cpus: int) -
 def test_without_a_quota_the_affinity_mask_counts(tmp_path: Path) -> None:
     """Not the machine's number of CPUs."""
     assert available_cpus(tmp_path / "absent") == 8
+
+
+@pytest.mark.parametrize(
+    ("threads", "processes", "each"), [(0, 1, 0), (0, 2, 4), (0, 3, 2), (0, 64, 1), (3, 1, 3), (3, 4, 3)]
+)
+def test_several_processes_share_the_cpus_unless_told_otherwise(threads: int, processes: int, each: int) -> None:
+    assert threads_of_each(threads, processes) == each

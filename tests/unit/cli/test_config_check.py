@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Cli
 
@@ -126,3 +128,27 @@ def test_a_wrong_file_of_keys_is_found(cli: Cli, config: Path) -> None:
     assert ran.code == 2
     assert "[0].key_sha256" in ran.error
     assert "hunter2" not in ran.error
+
+
+def test_the_file_may_be_named_by_the_option_of_the_other_commands(cli: Cli) -> None:
+    assert cli("config", "check", "--config", str(DEFAULT), "--json").json["file"] == str(DEFAULT)
+
+
+def test_a_file_that_is_named_twice_is_refused(cli: Cli) -> None:
+    ran = cli("config", "check", str(DEFAULT), "--config", str(DEFAULT))
+    assert (ran.code, ran.out) == (2, "")
+    assert "name the file once" in ran.error
+
+
+def test_no_file_at_all_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROUTER_MEMORY_CONFIG")
+    ran = cli("config", "check")
+    assert (ran.code, ran.out) == (2, "")
+    assert "FILE is missing" in ran.error
+
+
+@pytest.mark.parametrize(("url", "warned"), [("http://models", 1), ("http://models/", 1), ("http://models/v1", 0)])
+def test_an_upstream_without_a_path_is_a_warning(cli: Cli, config: Path, url: str, warned: int) -> None:
+    config.write_text(config.read_text() + f"      service:\n        upstream: {{url: '{url}'}}\n")
+    checked = cli("config", "check", str(config), "--json").json
+    assert len([warning for warning in checked["warnings"] if "upstream.url: has no path" in warning]) == warned

@@ -22,6 +22,17 @@ def test_a_missing_file_is_named_with_its_nearest_sibling(tmp_path: Path) -> Non
     assert "'router.yaml'" in error.hint
 
 
+def test_a_missing_file_is_never_taken_for_something_else_than_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "two.db-wal").touch()
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "two.yaml")
+    assert caught.value.hint == "check the path"
+    (tmp_path / "tow.yml").touch()
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "two.yaml")
+    assert "'tow.yml'" in caught.value.hint
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "etc") in refused(tmp_path / "etc" / "router.yaml").hint
 

@@ -29,6 +29,7 @@ def test_a_file_that_is_no_key_set_is_refused(tmp_path: Path, content: str) -> N
     with pytest.raises(ConfigError) as caught:
         Authenticator.of(config(auth))
     assert caught.value.file == str(tmp_path / "jwks.json")
+    assert caught.value.key_path.endswith("service.auth.jwt.jwks_file")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router_memory.errors import NotAuthenticated
-from router_memory.identity import Authenticator, Caller
+from router_memory.identity import Authenticator, Caller, ForeignPage
 from tests.unit.identity.support import USER, ask, config
 
 ANYBODY = Authenticator.of(config())
@@ -106,7 +106,17 @@ class TestPages:
     """On a loopback address a page in a browser of this machine must not be taken for the gateway."""
 
     @pytest.mark.parametrize(
-        "host", ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "10.0.0.1", "memory", "a.localhost", "LOCALHOST."]
+        "host",
+        [
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "10.0.0.1",
+            "memory",
+            "a.localhost",
+            "LOCALHOST.",
+            "[::ffff:127.0.0.1]",
+        ],
     )
     def test_a_host_that_no_stranger_can_have(self, host: str) -> None:
         assert ask(ANYBODY, {USER: "alice", "host": host}).user_id == "alice"
@@ -116,6 +126,29 @@ class TestPages:
         """DNS rebinding: the page may set the user header, and cannot set the Host."""
         with pytest.raises(NotAuthenticated, match="web page"):
             ask(ANYBODY, {USER: "alice", "host": host})
+
+    @pytest.mark.parametrize(
+        "origin", ["http://evil.example", "null", "", "http://localhost.evil.example", "http://[::1", "localhost:8080"]
+    )
+    def test_the_origin_of_such_a_page_is_refused(self, origin: str) -> None:
+        with pytest.raises(ForeignPage):
+            ask(ANYBODY, {USER: "alice", "host": "localhost", "origin": origin})
+
+    @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8443"])
+    def test_a_page_of_this_machine_may_be_behind_a_gateway(self, origin: str) -> None:
+        headers = {USER: "alice", "host": "localhost", "origin": origin, "sec-fetch-site": "cross-site"}
+        assert ask(ANYBODY, headers).user_id == "alice"
+
+    def test_without_an_origin_the_browsers_word_counts(self) -> None:
+        with pytest.raises(ForeignPage):
+            ask(ANYBODY, {USER: "alice", "host": "localhost", "sec-fetch-site": "cross-site"})
+        assert ask(ANYBODY, {USER: "alice", "host": "localhost", "sec-fetch-site": "same-origin"}).user_id == "alice"
+
+    def test_what_is_listened_on_counts_and_not_what_the_file_says_by_now(self) -> None:
+        page = {USER: "alice", "host": "evil.example"}
+        with pytest.raises(ForeignPage):
+            ask(Authenticator.of(config(host="0.0.0.0"), host="127.0.0.1"), page)
+        assert ask(Authenticator.of(config(host="127.0.0.1"), host="0.0.0.0"), page).user_id == "alice"
 
     def test_two_hosts_are_refused(self) -> None:
         with pytest.raises(NotAuthenticated):

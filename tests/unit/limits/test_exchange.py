@@ -36,7 +36,7 @@ class Client:
     def status(self) -> int:
         return int(self.got[0]["status"])
 
-    def exchange(self, *, most: int = 100, seconds: float = 5.0) -> Exchange:
+    def exchange(self, *, most: int | None = 100, seconds: float = 5.0) -> Exchange:
         return Exchange(self.receive, self.send, request_id=b"id", most_bytes=most, read_seconds=seconds)
 
 
@@ -172,3 +172,25 @@ async def test_one_that_is_there_cannot(monkeypatch: pytest.MonkeyPatch) -> None
     await read(exchange)
     assert not exchange.dawdles()
     exchange.hurry()
+
+
+async def test_a_body_without_a_limit_may_have_any_length() -> None:
+    client = Client([b"a" * 1000] * 3)
+    assert len(await read(client.exchange(most=None))) == 3000
+
+
+async def test_the_time_the_application_takes_is_not_the_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is slow to take the lines of an import must not end it."""
+    now = 0.0
+    monkeypatch.setattr(exchanges, "monotonic", lambda: now)
+    client = Client([b"a"] * 4)
+
+    async def soon() -> Message:
+        for _ in range(3):
+            await asyncio.sleep(0)  # a timeout that is over already shows
+        return await client.receive()
+
+    exchange = Exchange(soon, client.send, request_id=b"id", most_bytes=None, read_seconds=5.0)
+    for _ in range(4):
+        assert (await exchange.receive())["body"] == b"a"
+        now += 60.0

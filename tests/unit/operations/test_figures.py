@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from router_memory.interfaces.http.operations.figures import Figures
+from router_memory.interfaces.http.operations.figures import FEW, Figures
 
 
 def exposed(*, seconds: list[float], counts: dict[str, int]) -> Figures:
@@ -32,19 +32,36 @@ def test_quantiles_lie_in_their_buckets() -> None:
     ]
     assert summary.count == 100
     assert (summary.p50, summary.p95) == pytest.approx((0.1, 0.2))
+    assert summary.p99 is not None
     assert 0.2 < summary.p99 <= 0.4
 
 
 def test_what_is_beyond_the_last_bucket_is_the_last_bound() -> None:
-    assert exposed(seconds=[9.0], counts={}).summary("took_seconds").p50 == 0.4
+    assert exposed(seconds=[9.0] * FEW, counts={}).summary("took_seconds").p50 == 0.4
+
+
+def test_few_observations_give_the_bound_of_their_bucket() -> None:
+    summary = exposed(seconds=[0.15] * (FEW - 1), counts={}).summary("took_seconds")
+    assert (summary.p50, summary.p95, summary.p99, summary.at_most) == (0.2, 0.2, 0.2, True)
+    assert not exposed(seconds=[0.15] * FEW, counts={}).summary("took_seconds").at_most
+
+
+def test_few_observations_beyond_the_last_bucket_have_no_bound() -> None:
+    assert exposed(seconds=[9.0], counts={}).summary("took_seconds").p50 is None
+
+
+def test_quantiles_have_two_digits() -> None:
+    summary = exposed(seconds=[0.15] * 30, counts={}).summary("took_seconds")
+    assert (summary.p50, summary.p95, summary.p99) == (0.15, 0.2, 0.2)  # 0.195 and 0.199 to three
 
 
 def test_an_empty_histogram_comes_to_nothing() -> None:
     assert exposed(seconds=[], counts={}).summary("took_seconds").described() == {
         "count": 0,
-        "p50": 0,
-        "p95": 0,
-        "p99": 0,
+        "p50": None,
+        "p95": None,
+        "p99": None,
+        "at_most": False,
     }
 
 
@@ -54,4 +71,4 @@ def test_what_was_added_since() -> None:
     added = after.since(before)
     assert added.total("done_total") == 3
     assert added.summary("took_seconds").count == 2
-    assert added.summary("took_seconds").p50 > 0.2
+    assert added.summary("took_seconds").p50 == 0.4

@@ -35,6 +35,28 @@ def state(*parts: dict[str, Any]) -> dict[str, Any]:
     return merged(load_config({}), parts, nothing, nothing)
 
 
+def timed(count: int) -> Figures:
+    name = "llm_memory_stage_seconds"
+    lines = [f'{name}_bucket{{stage="embed",le="{bound}"}} {count}' for bound in ("0.01", "+Inf")]
+    return Figures("\n".join([*lines, f'{name}_count{{stage="embed"}} {count}']).encode())
+
+
+def test_latencies_are_of_the_last_minute_and_only_what_is_named_so_since_the_start() -> None:
+    (stage,) = merged(load_config({}), [part(0)], timed(500), timed(2))["stages"]
+    assert (stage["count"], stage["since_start"], stage["p50"], stage["at_most"]) == (2, 500, 0.01, True)
+
+
+def test_a_stage_without_a_request_in_the_last_minute_has_no_latency() -> None:
+    (stage,) = merged(load_config({}), [part(0)], timed(500), timed(0))["stages"]
+    assert (stage["count"], stage["since_start"], stage["p50"], stage["p99"]) == (0, 500, None, None)
+
+
+def test_the_version_stands_once() -> None:
+    found = state(part(0))
+    assert "version" not in found
+    assert set(found["versions"]) == {"router_memory", "python"}
+
+
 def test_depths_add_up() -> None:
     found = state(part(0), part(1))
     assert found["writes"]["queue_depth"] == 6

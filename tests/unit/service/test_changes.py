@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from router_memory.config import Config, load_config
-from router_memory.service.changes import changes, needs_restart
+from router_memory.errors import ConfigError
+from router_memory.service.changes import changes, check_exposure, needs_restart
 
 _PATH = "global.stores.memory"
+GATEWAY = {"modes": ["header"], "trusted_peers": ["10.0.0.0/8"]}
+ANYBODY = {"modes": ["header"]}
+NOBODY = {"modes": ["api_key"], "api_keys_file": "keys.json"}
+DEVELOPMENT = {"modes": ["development"]}
 
 
 def config(decisions: dict[str, dict[str, Any]] | None = None, **memory: Any) -> Config:
@@ -43,3 +50,34 @@ def test_what_is_settled_at_the_start_needs_a_restart() -> None:
     changed = changes(config(), after)
     assert changed == (f"{_PATH}.service.drain_seconds", f"{_PATH}.service.port")
     assert needs_restart(changed) == (f"{_PATH}.service.port",)
+
+
+class TestExposure:
+    """The address stays while the rules of who may ask change."""
+
+    @pytest.mark.parametrize(
+        ("before", "after", "key"),
+        [
+            (GATEWAY, DEVELOPMENT, "modes"),
+            (ANYBODY, DEVELOPMENT, "modes"),
+            (GATEWAY, ANYBODY, "trusted_peers"),
+            (NOBODY, ANYBODY, "modes"),
+        ],
+    )
+    def test_an_open_address_is_not_opened_to_everybody(
+        self, before: dict[str, Any], after: dict[str, Any], key: str
+    ) -> None:
+        for bound in ("0.0.0.0", "::", "10.1.2.3"):
+            with pytest.raises(ConfigError, match=f"auth.{key}"):
+                check_exposure(self.of(before), self.of(after), bound=bound)
+        check_exposure(self.of(before), self.of(after), bound="127.0.0.1")
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [(ANYBODY, ANYBODY), (ANYBODY, GATEWAY), (GATEWAY, NOBODY), (GATEWAY, GATEWAY)]
+    )
+    def test_what_opens_nothing_is_taken(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        check_exposure(self.of(before), self.of(after), bound="0.0.0.0")
+
+    @staticmethod
+    def of(auth: dict[str, Any]) -> Config:
+        return config(service={"host": "127.0.0.1", "auth": auth})

@@ -89,6 +89,21 @@ async def test_a_request_keeps_its_configuration_and_its_memory_until_it_ends(ri
         await before.memory.count(Scope("ada"))
 
 
+async def test_a_reload_cuts_no_chat_off_that_takes_longer_than_an_end_may(rig: Rig) -> None:
+    """`drain_seconds` is for the end of the service, and holds for what earlier configurations serve, too."""
+    rig.service._config = rig.config(service={"drain_seconds": 0.0})
+    await rig.service.open()
+    with rig.service.lease() as before:
+        rig.following = rig.config(deadline_ms=4000)
+        await rig.service.colleagues.reload()
+        (retiring,) = rig.service._retiring
+        _, waiting = await asyncio.wait([retiring], timeout=0.05)
+        assert waiting
+        assert await before.memory.count(Scope("ada")) == 0
+        await rig.service.close(0.0)
+        assert retiring.done()
+
+
 async def test_a_turn_accepted_before_a_reload_is_stored(rig: Rig) -> None:
     await rig.service.open()
     with rig.service.lease() as before:
@@ -167,3 +182,30 @@ async def test_what_an_interface_keeps_for_a_configuration_ends_with_it(rig: Rig
     rig.service.resource(rig.service.generation, "pool", lambda _config: [2], close)
     await rig.service.close(1)
     assert sorted(closed) == [1, 2]
+
+
+async def test_a_reload_that_opens_the_address_to_everybody_is_refused_whatever_host_the_file_names(rig: Rig) -> None:
+    rig.service = Service(
+        rig.following, telemetry=Telemetry(), load=lambda: rig.following, open_memory=rig._open, bound="0.0.0.0"
+    )
+    await rig.service.open()
+    first = rig.service.generation
+    rig.following = rig.config(service={"host": "127.0.0.1", "auth": {"modes": ["development"]}})
+    with pytest.raises(ConfigError, match="development"):
+        await rig.service.colleagues.reload()
+    assert rig.service.generation is first
+    await rig.service.close(1)
+
+
+async def test_what_waits_for_a_restart_is_told_until_there_was_one_or_it_was_taken_back(rig: Rig) -> None:
+    await rig.service.open()
+    port = "global.stores.memory.service.port"
+    rig.following = rig.config(service={"port": 9000})
+    assert (await rig.service.colleagues.reload()).needs_restart == (port,)
+    rig.following = rig.config(service={"port": 9000}, deadline_ms=4000)
+    assert (await rig.service.colleagues.reload()).needs_restart == (port,)
+    rig.following = rig.config()
+    result = await rig.service.colleagues.reload()
+    assert port in result.changed
+    assert result.needs_restart == ()
+    await rig.service.close(1)

@@ -18,7 +18,7 @@ BIG = 64 * 1024 * 1024
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Says how long the body was; ``/big`` gives more than any buffer holds."""
+    """Says how long the body was; ``/big`` gives more than any buffer holds, ``/header`` what a header says."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -26,6 +26,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             return
         size, more = size + len(message["body"]), message["more_body"]
     body = b"x" * BIG if scope["path"] == "/big" else str(size).encode()
+    if scope["path"] == "/header":
+        body = b"<%s>" % dict(scope["headers"])[b"said"]
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 
@@ -102,6 +104,65 @@ async def test_a_long_head_that_ends_is_read() -> None:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nuser: %s\r\n\r\n" % (b"u" * 30_000))
         assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+@pytest.mark.parametrize("size", [70_000, 200_000, 1_000_000])
+@pytest.mark.parametrize("before", [b"", PLAIN], ids=["first request", "second request"])
+async def test_a_body_in_one_read_with_its_head_is_no_head(size: int, before: bytes) -> None:
+    async with serving() as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(before + b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size)
+        for said in [b"0"] * bool(before) + [b"%d" % size]:
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(len(said)) == said
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"content-length: 5\r\n", b"12345"),
+        (b"transfer-encoding: chunked\r\n", b"3\r\n123\r\n2\r\n45\r\n0\r\n\r\n"),
+    ],
+    ids=["length", "chunked"],
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_an_offer_to_upgrade_is_not_taken_up(framing: bytes, body: bytes, together: bool) -> None:
+    """The request keeps its body, and the connection goes on."""
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+    async with serving() as address:
+        reader, writer = await asyncio.open_connection(*address)
+        for _ in range(2):
+            head = b"POST / HTTP/1.1\r\nhost: x\r\n" + offer + framing + b"\r\n"
+            writer.write(head + body if together else head)
+            if not together:
+                await writer.drain()
+                await asyncio.sleep(0.02)  # so that the body comes by itself; the test holds either way
+                writer.write(body)
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(1) == b"5"
+        writer.write(PLAIN)
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+async def test_an_offer_to_upgrade_without_a_body_is_answered() -> None:
+    async with serving() as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n" + PLAIN)
+        for _ in range(2):
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(1) == b"0"
+        writer.close()
+
+
+async def test_blanks_behind_a_header_are_no_part_of_it() -> None:
+    async with serving() as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET /header HTTP/1.1\r\nhost: x\r\nsaid: one two \t \r\n\r\n")
+        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(9) == b"<one two>"
         writer.close()
 
 

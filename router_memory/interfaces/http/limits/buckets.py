@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from hashlib import blake2b
 
-__all__ = ["MOST_USERS", "Buckets", "Seats"]
+__all__ = ["MOST_USERS", "Buckets", "Seats", "key_of"]
 
 MOST_USERS = 65_536
 """Users whose buckets are kept; the one who was quiet for the longest gives way, and would begin with a full one."""
+
+
+def key_of(user: str) -> bytes:
+    """What a user is known by here: 16 bytes, however long the id is, so that the tables stay small."""
+    return blake2b(user.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Buckets:
@@ -20,16 +26,16 @@ class Buckets:
 
     def __init__(self, most: int = MOST_USERS) -> None:
         self._most = most
-        self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self, user: str, now: float, *, rate: float, burst: int) -> float:
+    def take(self, user: bytes, now: float, *, rate: float, burst: int) -> float:
         """Takes a token.
 
         Args:
-            user: Whose.
+            user: Whose; see `key_of`.
             now: Seconds on any clock that does not go back.
             rate: Tokens a second, > 0.
             burst: Most tokens that gather; 0 for those of a second, at least one.
@@ -52,12 +58,12 @@ class Seats:
     """How many requests of each user run. Holds those alone who have one."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, int] = {}
+        self._taken: dict[bytes, int] = {}
 
     def __len__(self) -> int:
         return len(self._taken)
 
-    def take(self, user: str, most: int) -> bool:
+    def take(self, user: bytes, most: int) -> bool:
         """Takes one of the user's seats, unless so many are taken. `leave` gives it back."""
         taken = self._taken.get(user, 0)
         if taken >= most:
@@ -65,7 +71,7 @@ class Seats:
         self._taken[user] = taken + 1
         return True
 
-    def leave(self, user: str) -> None:
+    def leave(self, user: bytes) -> None:
         """Gives one back."""
         taken = self._taken[user] - 1
         if taken:

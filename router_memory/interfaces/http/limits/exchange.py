@@ -30,42 +30,45 @@ class Exchange:
     Args:
         receive, send: The server's.
         request_id: For the response.
-        most_bytes: Of the body.
+        most_bytes: Of the body; ``None`` for any number.
         read_seconds: Longest wait for the next part of the body.
 
     Attributes:
+        most_bytes: As given.
         status: Of the response; 0 before there is one.
         disconnected: Whether the client has left.
     """
 
     __slots__ = (
-        "_began",
         "_bytes",
         "_complete",
         "_id",
-        "_most",
         "_read_seconds",
         "_receive",
         "_refusal",
         "_send",
+        "_since",
         "_timeout",
+        "_waited",
         "disconnected",
+        "most_bytes",
         "status",
     )
 
     def __init__(
-        self, receive: Receive, send: Send, *, request_id: bytes, most_bytes: int, read_seconds: float
+        self, receive: Receive, send: Send, *, request_id: bytes, most_bytes: int | None, read_seconds: float
     ) -> None:
         self._receive = receive
         self._send = send
         self._id = request_id
-        self._most = most_bytes
         self._read_seconds = read_seconds
-        self._began = 0.0
+        self._since = 0.0
+        self._waited = 0.0
         self._bytes = 0
         self._complete = False
         self._refusal: ApiError | None = None
         self._timeout: asyncio.Timeout | None = None
+        self.most_bytes = most_bytes
         self.status = 0
         self.disconnected = False
 
@@ -86,8 +89,8 @@ class Exchange:
             return message
         self._bytes += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
-        if self._bytes > self._most:
-            raise self._refused(too_large(self._most))
+        if self.most_bytes is not None and self._bytes > self.most_bytes:
+            raise self._refused(too_large(self.most_bytes))
         return message
 
     async def send(self, message: Message) -> None:
@@ -103,8 +106,8 @@ class Exchange:
         await self._send(message)
 
     def dawdles(self) -> bool:
-        """Whether the application waits for a body that has had `GRACE_SECONDS` to come."""
-        return self._timeout is not None and monotonic() - self._began > GRACE_SECONDS
+        """Whether the application waits for a body, and has waited for it for `GRACE_SECONDS` in all."""
+        return self._timeout is not None and self._waited + monotonic() - self._since > GRACE_SECONDS
 
     def hurry(self) -> None:
         """Ends the wait for the body now, as if its time were over."""
@@ -136,9 +139,9 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _timed(self) -> Message:
-        now = monotonic()
-        self._began = self._began or now
-        allowed = self._read_seconds + self._bytes / LEAST_BYTES_A_SECOND - (now - self._began)
+        # Only waiting counts: what the application does with a part before it asks for the next is not the client's.
+        self._since = monotonic()
+        allowed = self._read_seconds + self._bytes / LEAST_BYTES_A_SECOND - self._waited
         self._timeout = asyncio.timeout(max(min(self._read_seconds, allowed), 0.0))
         try:
             async with self._timeout:
@@ -148,6 +151,7 @@ class Exchange:
             raise self._refused(ApiError(_TOO_SLOW, "REQUEST_TIMEOUT", text)) from None
         finally:
             self._timeout = None
+            self._waited += monotonic() - self._since
 
     def _refused(self, error: ApiError) -> ApiError:
         self._refusal = error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from router_memory.errors import NotAuthenticated
 from router_memory.interfaces.http.context import caller_of
 from router_memory.interfaces.http.errors import ApiError
-from router_memory.interfaces.http.limits.buckets import Buckets, Seats
+from router_memory.interfaces.http.limits.buckets import Buckets, Seats, key_of
 from router_memory.interfaces.http.limits.exchange import Exchange, too_large
 from router_memory.telemetry.routes import route_template
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from router_memory.config.service import LimitsSection
     from router_memory.service import Service
 
-__all__ = ["ALWAYS", "Limited", "limited"]
+__all__ = ["ALWAYS", "STREAMED", "Limited", "limited"]
 
 ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths that are answered however much is going on: who looks after the service must see that."""
+
+STREAMED = frozenset({("POST", "/v1/memory/import")})
+"""Routes that take a body of any length, for they keep no more than a line of it; its pace is limited all the same."""
 
 _MIB = 1024 * 1024
 _DIGITS = 18
@@ -66,11 +69,12 @@ class Limited:
             return
         limits = self._service.config.memory.service.limits
         visit = self._service.telemetry.begin(method=scope["method"], headers=scope["headers"])
+        streamed = (scope["method"], scope["path"]) in STREAMED
         exchange = Exchange(
             receive,
             send,
             request_id=visit.request_id.encode(),
-            most_bytes=limits.body_mb * _MIB,
+            most_bytes=None if streamed else limits.body_mb * _MIB,
             read_seconds=limits.read_seconds,
         )
         try:
@@ -80,8 +84,8 @@ class Limited:
             visit.end(route=route_template(scope), status=status)
 
     async def _let_in(self, scope: Scope, exchange: Exchange, limits: LimitsSection) -> None:
-        if _announced_bytes(scope) > limits.body_mb * _MIB:
-            await exchange.refuse(too_large(limits.body_mb * _MIB))
+        if exchange.most_bytes is not None and _announced_bytes(scope) > exchange.most_bytes:
+            await exchange.refuse(too_large(exchange.most_bytes))
             return
         if scope["path"] in ALWAYS:
             await self._pass_on(scope, exchange)
@@ -121,16 +125,17 @@ class Limited:
         slow.hurry()
         return True
 
-    def _user(self, scope: Scope) -> str | None:
-        """The verified user; ``None`` where there is none, of whom only the service as a whole has a limit."""
+    def _user(self, scope: Scope) -> bytes | None:
+        """The key of the verified user; ``None`` without one, of whom only the service as a whole has a limit."""
         if not self._service.opened:
             return None
         try:
-            return caller_of(scope, self._service.generation).user_id
+            user = caller_of(scope, self._service.generation).user_id
         except NotAuthenticated:
             return None  # the route says so
+        return None if user is None else key_of(user)
 
-    def _seat(self, user: str, limits: LimitsSection) -> ApiError | None:
+    def _seat(self, user: bytes, limits: LimitsSection) -> ApiError | None:
         """Takes a seat for a request of the user, or says why there is none."""
         if limits.requests_per_second:
             rate, burst = limits.requests_per_second, limits.burst

@@ -177,7 +177,9 @@ class SearchRequest(_Body):
     limit: Annotated[int, Strict(), Field(ge=1, le=MAX_LIMIT)] | None = None
     threshold: Share | None = Field(None, description="Least similarity; 0 gives the best `limit`.")
     types: list[MemoryType] = Field(default_factory=list, description="Only these; empty for all.")
-    decision: str | None = Field(None, description="Whose policy applies; null for the global one.")
+    decision: str | None = Field(
+        None, description="Whose policy applies, one of the configuration; null for the global one."
+    )
     mode: RankingMode | None = Field(None, description="In place of the decision's.")
     cutoff: CutoffRule | None = Field(None, description="In place of the decision's.")
     project: str | None = Field(None, description="Only memories of it; the project header says the same.")

@@ -179,9 +179,7 @@ def id_of(text: str) -> str:
     return text
 
 
-def scope_of(
-    request: Request, generation: Generation, project: str | None = None, *, must_say: bool = False
-) -> Scope:
+def scope_of(request: Request, generation: Generation, project: str | None = None, *, must_say: bool = False) -> Scope:
     """Whose memories a request is about.
 
     Args:

@@ -6,12 +6,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from router_memory.config.nearest import nearest
+from router_memory.errors import InvalidRequest
 from router_memory.interfaces.http.api_route import CREDENTIALS, ApiRoute, failures, json_response
 from router_memory.interfaces.http.context import service_of
 from router_memory.interfaces.http.memory import parameters as given
 from router_memory.interfaces.http.memory.measured import measured
 from router_memory.interfaces.http.memory.models import Found, SearchRequest, memory_of
 from router_memory.plugin.describe import describe
+from router_memory.service import Generation
 
 __all__ = ["router"]
 
@@ -40,7 +43,7 @@ async def search(request: Request, body: SearchRequest) -> Response:
             limit=body.limit,
             threshold=body.threshold,
             types=body.types,
-            decision=body.decision,
+            decision=_known(generation, body.decision),
             mode=body.mode,
             cutoff=body.cutoff,
         )
@@ -56,3 +59,17 @@ async def search(request: Request, body: SearchRequest) -> Response:
             "explain": describe(found) if body.explain else None,
         }
     )
+
+
+def _known(generation: Generation, decision: str | None) -> str | None:
+    """The decision, none for a blank. A router's request with an unknown one gets the globals; a person mistyped.
+
+    Raises:
+        InvalidRequest: The configuration has none of that name.
+    """
+    decisions = generation.memory.decisions
+    if decision and decision not in decisions:
+        match = nearest(decision, decisions)
+        hint = f"did you mean {match!r}?" if match else "leave it out for the global settings"
+        raise InvalidRequest("the configuration has no decision of that name", field="decision", hint=hint)
+    return decision or None

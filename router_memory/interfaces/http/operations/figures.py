@@ -6,24 +6,38 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-__all__ = ["Figures", "Summary"]
+__all__ = ["FEW", "Figures", "Summary"]
 
 _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _QUANTILES = (0.5, 0.95, 0.99)
 
+FEW = 20
+"""Below so many observations a place within a bucket would be made up; above, two digits are what buckets give."""
+_DIGITS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a histogram comes to; quantiles are interpolated within its buckets, in the histogram's unit."""
+    """What a histogram comes to.
+
+    Attributes:
+        count: Of the observations.
+        p50, p95, p99: In the histogram's unit, to two digits. ``None`` where there is no observation, or where there
+            are few and this one lies beyond the last bound.
+        at_most: Whether they are few (`FEW`): each quantile is then the upper bound of the bucket it falls into.
+            Otherwise quantiles are interpolated within their buckets.
+    """
 
     count: int
-    p50: float
-    p95: float
-    p99: float
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    at_most: bool
 
-    def described(self) -> dict[str, float]:
+    def described(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)
 
@@ -71,7 +85,9 @@ class Figures:
                 buckets[float(had["le"])] += value
         ordered = sorted(buckets.items())
         count = ordered[-1][1] if ordered else 0.0
-        return Summary(int(count), *(_quantile(ordered, count * share) for share in _QUANTILES))
+        few = 0 < count < FEW
+        p50, p95, p99 = (_quantile(ordered, count * share, whole_buckets=few) for share in _QUANTILES)
+        return Summary(int(count), p50, p95, p99, few)
 
     def summaries(self, name: str, label: str) -> dict[str, Summary]:
         """The same for each value of a label."""
@@ -79,13 +95,18 @@ class Figures:
         return {value: self.summary(name, **{label: value}) for value in sorted(values)}
 
 
-def _quantile(buckets: Sequence[tuple[float, float]], rank: float) -> float:
-    """The value of a rank: in the bucket it falls into as far as it falls; the last bound for what is beyond it."""
+def _quantile(buckets: Sequence[tuple[float, float]], rank: float, *, whole_buckets: bool) -> float | None:
+    """The value of a rank, in the bucket it falls into: as far as it falls, or the bucket's upper bound."""
     low, before = 0.0, 0.0
     for bound, upto in buckets:
         if upto >= rank and upto > before:
             if bound == float("inf"):
-                return low
-            return low + (bound - low) * (rank - before) / (upto - before)
-        low, before = (low if bound == float("inf") else bound), upto
-    return 0.0
+                return None if whole_buckets else low
+            within = 1.0 if whole_buckets else (rank - before) / (upto - before)
+            return _rounded(low + (bound - low) * within)
+        low, before = bound, upto
+    return None
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

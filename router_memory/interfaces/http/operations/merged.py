@@ -26,14 +26,13 @@ def merged(config: Config, parts: Sequence[Mapping[str, Any]], figures: Figures,
         config: What this worker serves.
         parts: What the workers say, and the parent, if there is one.
         figures: Since the start.
-        recent: Of the last minute.
+        recent: What was added in the last minute.
     """
     workers = [part for part in parts if "readiness" in part]
     parent: Mapping[str, Any] = next((part for part in parts if part.get("parent")), {})
     service = config.memory.service
     queue = sum(part["queue_depth"] for part in workers)
     return {
-        "version": __version__,
         "versions": {"router_memory": __version__, "python": platform.python_version()},
         "backend": config.backend,
         "user_header": config.identity.user_header,
@@ -48,7 +47,8 @@ def merged(config: Config, parts: Sequence[Mapping[str, Any]], figures: Figures,
         "http": {
             "total": int(figures.total("llm_memory_http_requests_total")),
             "errors": int(figures.total("llm_memory_http_requests_total", status="5xx")),
-            "in_flight": int(figures.total("llm_memory_http_requests_in_flight")),
+            # the one that asks for this state is among them, and would never let a service look idle
+            "in_flight": max(int(figures.total("llm_memory_http_requests_in_flight")) - 1, 0),
         },
         "stages": _stages(figures, recent),
         "cache": _cache([part["cache"] for part in workers if part.get("cache")], figures),
@@ -115,11 +115,11 @@ def _requests(figures: Figures) -> dict[str, Any]:
 
 
 def _stages(figures: Figures, recent: Figures) -> list[dict[str, Any]]:
-    """Each stage and the total: counts since the start, quantiles of the last minute where anything happened in it."""
+    """Each stage there ever was, and the total: all of the last minute but ``since_start``, a count."""
     now = {**recent.summaries(_STAGES, "stage"), "total": recent.summary(_TOTAL)}
     ever = {**figures.summaries(_STAGES, "stage"), "total": figures.summary(_TOTAL)}
     return [
-        {"name": name, **(now[name] if now[name].count else summary).described(), "count": summary.count}
+        {"name": name, **now[name].described(), "since_start": summary.count}
         for name, summary in ever.items()
         if summary.count
     ]

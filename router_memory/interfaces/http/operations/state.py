@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from router_memory.interfaces.http.api_route import CREDENTIALS, ApiRoute, failu
 from router_memory.interfaces.http.context import require_admin, service_of
 from router_memory.interfaces.http.operations.figures import Figures
 from router_memory.interfaces.http.operations.inventory import Inventory
+from router_memory.interfaces.http.operations.looks import Looks
 from router_memory.interfaces.http.operations.merged import merged
 from router_memory.interfaces.http.operations.parts import STATE, register
 from router_memory.service import Service
@@ -24,29 +26,16 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=ApiRoute, tags=["operations"], dependencies=CREDENTIALS)
 
-WINDOW_SECONDS = 60.0
-"""What latencies are of, as far back as this worker was asked before."""
-_STEP_SECONDS = 1.0
 
-
-class _Looks:
+class _Seen:
     """What one process has seen of the metrics lately, and of the store."""
 
     def __init__(self) -> None:
         self.inventory = Inventory()
-        self._seen: list[tuple[float, Figures]] = []
-
-    def earlier(self, figures: Figures) -> Figures:
-        """What was seen about `WINDOW_SECONDS` ago, or at the first look since; notes this look."""
-        now = monotonic()
-        while len(self._seen) > 1 and self._seen[1][0] <= now - WINDOW_SECONDS:
-            self._seen.pop(0)
-        if not self._seen or now - self._seen[-1][0] >= _STEP_SECONDS:
-            self._seen.append((now, figures))
-        return self._seen[0][1]
+        self.looks = Looks()
 
 
-_looks: WeakKeyDictionary[Service, _Looks] = WeakKeyDictionary()
+_seen: WeakKeyDictionary[Service, _Seen] = WeakKeyDictionary()
 
 
 @router.get("/v1/state", summary="How the service is", response_class=Response, responses=failures(400, 403))
@@ -60,18 +49,30 @@ async def state(
         ),
     ] = "",
 ) -> Response:
-    """Operators only. Counters are those of all workers since the start; latencies are of the last minute."""
+    """Operators only. Counters are those of all workers since the start; latencies are of the last minute.
+
+    Latencies come of the looks that were had in it: where nobody looked for two minutes they begin with this one.
+    """
     service = service_of(request.scope)
     register(service)
-    looks = _looks.setdefault(service, _Looks())
+    seen = _seen.setdefault(service, _Seen())
     with service.lease() as generation:
         require_admin(request.scope, generation)
-        parts, (body, _) = await asyncio.gather(
-            service.colleagues.gather(STATE), asyncio.to_thread(service.telemetry.exposition)
-        )
-        figures = Figures(body)
-        found: dict[str, Any] = merged(generation.config, parts, figures, figures.since(looks.earlier(figures)))
-        found |= {"now": datetime.now(UTC), "draining": service.draining}
-        if include == "store":
-            found |= await looks.inventory.of(generation)
+    # asked without a lease, which would count this request among those that are in flight
+    parts, (body, _) = await asyncio.gather(
+        service.colleagues.gather(STATE), asyncio.to_thread(service.telemetry.exposition)
+    )
+    figures, now = Figures(body), datetime.now(UTC)
+    recent = seen.looks.recent(figures, now=monotonic(), up_seconds=_up_seconds(parts, now))
+    found: dict[str, Any] = merged(generation.config, parts, figures, recent)
+    found |= {"now": now, "draining": service.draining}
+    if include == "store":
+        with service.lease() as current:
+            found |= await seen.inventory.of(current)
     return json_response(found)
+
+
+def _up_seconds(parts: Sequence[Mapping[str, Any]], now: datetime) -> float | None:
+    """How long the oldest of all processes has been up."""
+    began = [datetime.fromisoformat(str(part["started_at"])) for part in parts if part.get("started_at")]
+    return (now - min(began)).total_seconds() if began else None

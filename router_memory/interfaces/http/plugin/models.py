@@ -34,7 +34,11 @@ class PluginRequest(BaseModel):
         json_schema_extra={"example": {"decision": "personalized_route", "messages": _MESSAGES, "explain": False}},
     )
 
-    decision: str | None = Field(None, description="The route; null for none.")
+    decision: str | None = Field(
+        None,
+        description="The route; null for none. Of one that the configuration does not know the global policy applies, "
+        "and `explain` says `known: false`.",
+    )
     messages: Messages
     headers: dict[str, Any] | list[Any] | None = Field(
         None,

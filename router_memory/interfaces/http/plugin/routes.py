@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_memory.config import Config
+from router_memory.errors import InvalidRequest
 from router_memory.interfaces.http.api_route import CREDENTIALS, ApiRoute, failures
-from router_memory.interfaces.http.context import require_scope, service_of
+from router_memory.interfaces.http.context import caller_of, require_scope, service_of
 from router_memory.interfaces.http.errors import ApiError
 from router_memory.interfaces.http.plugin import tickets
 from router_memory.interfaces.http.plugin.bodies import answer
@@ -67,6 +68,9 @@ async def on_request(request: Request, body: PluginRequest) -> Response:
         )
         service.telemetry.request(outcome, interface="plugin")
         key = await _key(service, generation)
+        explained = describe(outcome.explain) if body.explain else None
+        if explained is not None:
+            explained["error"] = _told(explained["error"], admin=caller_of(request.scope, generation).admin)
     ticket, needs_messages = tickets.write(key, outcome.scope or caller, outcome, now=time.time())
     return answer(
         {
@@ -79,7 +83,7 @@ async def on_request(request: Request, body: PluginRequest) -> Response:
             "ticket": ticket,
             "ticket_needs_messages": needs_messages,
             "seconds": outcome.explain.seconds["total"],
-            "explain": describe(outcome.explain) if body.explain else None,
+            "explain": explained,
         }
     )
 
@@ -107,7 +111,10 @@ async def on_response(request: Request, body: PluginResponse) -> Response:
         service.telemetry.receipt(receipt)
         if body.wait:
             await _settled(receipt)
-    results = [{"status": each.status, "reason": each.reason, "id": each.id} for each in receipt.results]
+        admin = caller_of(request.scope, generation).admin
+    results = [
+        {"status": each.status, "reason": _told(each.reason, admin=admin), "id": each.id} for each in receipt.results
+    ]
     return answer({"queued": not receipt.done, "results": results}, 200 if receipt.done else 202)
 
 
@@ -144,6 +151,12 @@ async def _made(config: Config) -> bytes:
 
 async def _dropped(making: asyncio.Future[bytes]) -> None:
     making.cancel()
+
+
+def _told(error: str, *, admin: bool) -> str:
+    """An error as its class and message: where the store is and what is wrong with it, operators alone are told."""
+    kind, colon, _ = error.partition(": ")
+    return error if admin or not colon or kind == InvalidRequest.__name__ else kind
 
 
 def _project(header: str | None, field: str | None) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from router_memory.errors import RouterMemoryError
+from router_memory.identity import who_is_wanted
 from router_memory.interfaces.http.context import caller_of, service_of
 from router_memory.interfaces.http.errors import ApiError
 from router_memory.interfaces.http.proxy.client import Departure, last_value, only_value, read_body
@@ -77,7 +78,8 @@ def admitted(scope: MutableMapping[str, Any], generation: Generation) -> Caller:
     """
     caller = caller_of(scope, generation)
     if caller.user_id is None and not generation.config.service.auth.anonymous_chats:
-        raise ApiError(401, "MISSING_USER_ID", "this request names no user", headers={"www-authenticate": "Bearer"})
+        wanted = who_is_wanted(generation.config, caller)
+        raise ApiError(401, "MISSING_USER_ID", wanted, headers={"www-authenticate": "Bearer"})
     return caller
 
 
@@ -244,8 +246,10 @@ class _Exchange:
         finally:
             if answered:
                 await self._store(None)
+        # To a server, a request that was answered counts as one whose client has gone. And from here on nobody may
+        # cancel: a connection would be lost to the pool that is being given back.
+        self._departure.stop()
         await answer.close()
-        self._departure.stop()  # to a server, a request that was answered counts as one whose client has gone
         await send({"type": "http.response.body", "body": b""})
         return True
 

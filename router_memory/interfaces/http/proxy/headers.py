@@ -83,9 +83,14 @@ def to_upstream(
 
 
 def to_client(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The upstream's headers for the client; its request id under another name, for this service has its own."""
+    """The upstream's headers for the client; its request id under another name, for this service has its own.
+
+    A length beside ``transfer-encoding`` counts for nothing, as RFC 9112 has it, and would cut the answer off here.
+    """
     lowered = [(name.lower(), value) for name, value in headers]
     dropped = _NOT_BACK | _named_hops(lowered)
+    if any(name == b"transfer-encoding" for name, _ in lowered):
+        dropped |= {b"content-length"}
     return [
         (b"x-upstream-request-id" if name == b"x-request-id" else name, value)
         for name, value in lowered

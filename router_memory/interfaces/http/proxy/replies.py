@@ -38,7 +38,7 @@ def collector_for(interface: str, content_type: bytes, *, length: int | None, mo
     Args:
         interface: ``chat`` or ``responses``.
         length: Of the body in bytes, where the upstream says it.
-        most_text: Bytes of text worth keeping; the rest is cut off.
+        most_text: Characters worth keeping; the rest is cut off.
     """
     kind = content_type.split(b";")[0].strip().lower()
     if kind == b"text/event-stream":
@@ -89,7 +89,7 @@ class _Text:
     """What a stream's events add up to.
 
     Args:
-        most: Bytes of text that are kept.
+        most: Characters that are kept, and what the last part has beyond them.
     """
 
     def __init__(self, most: int) -> None:

@@ -72,7 +72,7 @@ class Upstream:
             ApiError: The configuration names none.
         """
         if not generation.config.service.upstream.url:
-            raise ApiError(404, "NO_UPSTREAM", "this service passes no chats on: it has no upstream")
+            raise ApiError(404, "NO_UPSTREAM", "no chats are passed on: service.upstream.url is not set")
         return service.resource(generation, "proxy.upstream", cls, cls.close)
 
     async def send(

@@ -88,3 +88,15 @@ async def test_wrong_searches_are_named(served: Served, body: dict[str, Any], co
 async def test_a_megabyte_of_query_is_searched_for(served: Served) -> None:
     await added(served, "prefers aisle seats")
     assert contents(await searched(served, query="aisle seats " + "x" * 1_000_000, threshold=0))
+
+
+@pytest.mark.parametrize(("decision", "hint"), [("exakt", "did you mean 'exact'?"), ("zzz", "leave it out")])
+async def test_a_decision_that_was_mistyped_is_refused(served: Served, decision: str, hint: str) -> None:
+    body = {"query": "aisle seats", "decision": decision}
+    answer = await served.client.post("/v1/memory/search", headers=ANA, json=body)
+    assert code_of(answer) == (400, "INVALID_REQUEST")
+    assert hint in answer.json()["error"]["message"]
+
+
+async def test_a_blank_decision_is_none(served: Served) -> None:
+    assert await searched(served, query="aisle seats", decision="")

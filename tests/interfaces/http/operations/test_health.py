@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,3 +135,29 @@ async def test_metrics_are_text(served: Served) -> None:
     reply = await served.client.get("/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=")
     assert 'llm_memory_http_requests_total{method="GET",route="/livez",status="2xx"} 1.0' in reply.text
+
+
+async def test_metrics_are_put_together_once_for_all_who_ask_meanwhile(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No limit of requests holds for them, and each takes milliseconds for each worker."""
+    telemetry, began, go, count = served.service.telemetry, threading.Event(), threading.Event(), 0
+    exposition = telemetry.exposition
+
+    def slowly() -> tuple[bytes, str]:
+        nonlocal count
+        count += 1
+        began.set()
+        go.wait(10)
+        return exposition()
+
+    monkeypatch.setattr(telemetry, "exposition", slowly)
+    asked = [asyncio.create_task(served.client.get("/metrics")) for _ in range(20)]
+    await asyncio.to_thread(began.wait, 10)
+    for _ in range(100):
+        await asyncio.sleep(0)  # until all of them have asked
+    go.set()
+    assert {reply.status_code for reply in await asyncio.gather(*asked)} == {200}
+    assert count == 1
+    assert (await served.client.get("/metrics")).status_code == 200
+    assert count == 2

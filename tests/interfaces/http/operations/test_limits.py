@@ -42,7 +42,7 @@ async def test_a_body_that_says_it_is_too_large_is_refused_by_every_route(servin
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "BODY_TOO_LARGE")
 
 
-@pytest.mark.parametrize("path", ["/v1/memory", "/v1/plugin/request", "/v1/memory/import"])
+@pytest.mark.parametrize("path", ["/v1/memory", "/v1/plugin/request"])
 async def test_so_is_one_that_says_nothing(serving: Serving, path: str) -> None:
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(20):
@@ -52,6 +52,21 @@ async def test_so_is_one_that_says_nothing(serving: Serving, path: str) -> None:
     async with serving(service={"limits": {"body_mb": 1}}) as served:
         reply = await served.client.post(path, headers=headers, content=parts())
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_an_import_is_taken_however_long_it_is(serving: Serving, announced: bool) -> None:
+    """It comes line by line, and no more than a line is kept."""
+    blank = b" " * (MIB // 16) + b"\n"
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield blank
+
+    async with serving(service={"limits": {"body_mb": 1}}) as served:
+        content = blank * 20 if announced else parts()
+        reply = await served.client.post("/v1/memory/import", headers=as_user("ana"), content=content)
+    assert reply.status_code == 200
 
 
 async def test_a_user_has_so_many_requests_at_a_time(serving: Serving) -> None:

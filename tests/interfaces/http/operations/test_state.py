@@ -49,8 +49,13 @@ async def test_what_memory_did_is_counted(served: Served) -> None:
     assert (outcome["interface"], outcome["status"], outcome["count"]) == ("plugin", "missing", 2)
     stages = {stage["name"]: stage for stage in state["stages"]}
     assert {"statistics", "total"} <= set(stages)
-    assert stages["total"]["count"] == 2
+    assert (stages["total"]["count"], stages["total"]["since_start"]) == (2, 2)
     assert 0 < stages["total"]["p50"] <= stages["total"]["p99"]
+
+
+async def test_who_asks_for_the_state_is_not_in_flight(served: Served) -> None:
+    state = (await served.client.get("/v1/state", headers=as_admin())).json()
+    assert (state["http"]["in_flight"], [worker["in_flight"] for worker in state["workers"]]) == (0, [0])
 
 
 async def test_the_cache_shows_its_levels(serving: Serving) -> None:

@@ -14,7 +14,7 @@ from router_memory import MemoryRecord, Scope
 from router_memory.interfaces.http.plugin import tickets
 from router_memory.plugin.describe import describe
 from router_memory.types import Outcome
-from tests.interfaces.http.conftest import Served, Serving, as_user
+from tests.interfaces.http.conftest import Served, Serving, as_admin, as_user
 from tests.interfaces.http.memory.test_collection import added, code_of
 
 ANA, BEN = as_user("ana"), as_user("ben")
@@ -224,6 +224,16 @@ async def test_messages_come_back_as_they_came(served: Served) -> None:
     assert answer.json()["messages"][1:] == json.loads(raw)["messages"]
 
 
+async def test_where_the_store_is_and_what_ails_it_operators_alone_are_told(served: Served) -> None:
+    await added(served, "prefers aisle seats")
+    served.embedder.failing = True
+    for who, told in ((ANA, False), (as_admin("ana"), True)):
+        answer = await asked(served, who, messages=QUESTION, explain=True)
+        kind, colon, message = answer["explain"]["error"].partition(": ")
+        assert kind == "EmbeddingError"
+        assert bool(colon and message) == told
+
+
 async def test_memory_that_fails_gives_the_messages_back(served: Served) -> None:
     await added(served, "prefers aisle seats")
     served.embedder.failing = True
@@ -283,3 +293,10 @@ async def test_without_a_secret_a_ticket_that_is_made_up_writes_to_its_maker_alo
             answer = await served.client.post("/v1/plugin/response", headers=BEN, json=body)
             assert answer.status_code == status
         assert (await served.memory.count(Scope("ana")), await served.memory.count(Scope("ben"))) == (0, 2)
+
+
+async def test_a_decision_nobody_knows_gets_the_globals_and_explain_says_so(served: Served) -> None:
+    unknown = await asked(served, messages=QUESTION, decision="wdie", explain=True)
+    none = await served.memory.on_request(decision="wdie", messages=QUESTION, user_id="ana")
+    assert unknown["explain"]["known"] is False
+    assert unknown["explain"]["policy"] == describe(none.explain)["policy"]

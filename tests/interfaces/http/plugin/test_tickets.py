@@ -108,6 +108,11 @@ def test_even_its_maker_cannot_put_nonsense_in_it(changes: dict[str, Any]) -> No
         tickets.read(KEY, signed(**changes), ANA, now=NOW)
 
 
+@pytest.mark.parametrize("user", ["é", "", "\U0001f511"])
+def test_one_made_up_for_a_user_who_cannot_be_is_of_another_user(user: str) -> None:
+    assert refused(signed(user=user)) == refused("")
+
+
 def test_one_that_is_too_long_is_not_looked_at() -> None:
     refused("rm1." + "A" * tickets.MAX_TICKET_CHARS)
 

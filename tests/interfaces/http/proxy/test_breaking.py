@@ -12,6 +12,7 @@ import openai
 import orjson
 import pytest
 
+from router_memory.interfaces.http.proxy.upstream import Answer
 from tests.interfaces.http.proxy.fake import Line, Seen, in_one_piece, plain_chat, streamed
 from tests.interfaces.http.proxy.stage import Stage, stage
 from tests.servers.ports import free_port
@@ -179,6 +180,39 @@ async def test_connections_are_used_again(open_stage: Stage) -> None:
         open_stage.upstream.play = streamed(HALF, b"data: [DONE]\n\n")
         await open_stage.chat(asking(stream=True))
     assert open_stage.upstream.connections == 1
+
+
+async def test_a_connection_is_given_back_though_its_client_leaves_meanwhile(
+    open_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled halfway, the pool would count it as used for ever."""
+    closing, go, interrupted = asyncio.Event(), asyncio.Event(), []
+    close = Answer.close
+
+    async def slowly(answer: Answer) -> None:
+        closing.set()
+        try:
+            await go.wait()
+        except asyncio.CancelledError:
+            interrupted.append(answer)
+            raise
+        await close(answer)
+
+    async def soon(_seen: Seen, line: Line) -> None:
+        await asyncio.sleep(0.1)  # so that somebody looks already whether the client is there
+        await plain_chat("An aisle seat.")(_seen, line)
+
+    monkeypatch.setattr(Answer, "close", slowly)
+    open_stage.upstream.play = soon
+    _, writer = await asyncio.open_connection("127.0.0.1", open_stage.port)
+    writer.write(raw_request(asking()))
+    await asyncio.wait_for(closing.wait(), 10)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.1)  # what is awaited is that nothing comes of it
+    go.set()
+    await idle(open_stage)
+    assert not interrupted
 
 
 async def test_a_slow_answer_is_not_taken_for_a_client_that_left(open_stage: Stage) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.interfaces.http.proxy.fake import in_one_piece, plain_chat, streamed
+from tests.interfaces.http.proxy.fake import Line, Seen, in_one_piece, plain_chat, streamed
 from tests.interfaces.http.proxy.stage import Stage, stage
 
 QUESTION = "Which seat do I like on a long flight?"
@@ -62,6 +62,21 @@ async def test_a_stream_is_passed_on_byte_for_byte(open_stage: Stage) -> None:
     response = await open_stage.chat(asking(stream=True))
     assert response.content == b"".join(chunks)
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
+async def test_a_length_beside_chunks_counts_for_nothing(open_stage: Stage) -> None:
+    """As RFC 9112 has it; taken over it would end the client's answer too early."""
+
+    async def play(_seen: Seen, line: Line) -> None:
+        await line.send(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"6\r\nwhole!\r\n0\r\n\r\n"
+        )
+
+    open_stage.upstream.play = play
+    response = await open_stage.chat(asking())
+    assert response.content == b"whole!"
+    assert "content-length" not in response.headers
 
 
 async def test_a_compressed_answer_is_passed_on_as_it_is(open_stage: Stage) -> None:

@@ -54,6 +54,17 @@ def test_an_event_of_several_lines_is_one() -> None:
     assert EventLines().feed(b"data: a\ndata:b\nid: 1\n\n") == [b"a\nb"]
 
 
+def test_a_long_line_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with every part of it, which would take the square of its length."""
+    cut, cuts = EventLines._cut, []
+    monkeypatch.setattr(EventLines, "_cut", lambda reader: cuts.append(1) or cut(reader))  # type: ignore[func-returns-value]
+    reader = EventLines()
+    for part in [b"data: ", *[b"x" * 100] * 1000]:
+        assert reader.feed(part) == []
+    assert reader.feed(b"\n\n") == [b"x" * 100_000]
+    assert len(cuts) == 1
+
+
 def test_an_endless_event_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MOST_BYTES", 10)
     reader = EventLines()

@@ -11,8 +11,8 @@ export const names = { user: "x-authz-user-id", project: "x-project-id" };
 
 /** An answer that is an error, or no answer: status 0. */
 export class Problem extends Error {
-  constructor(status, code, message) {
-    super(problem(status, message));
+  constructor(status, code, message, keyed = true) {
+    super(problem(status, message, { code, keyed }));
     this.name = "Problem";
     this.status = status;
     this.code = code;
@@ -54,10 +54,10 @@ export async function ask(method, path, { query, body, who, etag, key = credenti
     if (signal?.aborted) throw error;
     throw new Problem(0, "NO_ANSWER", "");
   }
-  return answered(response);
+  return answered(response, Boolean(key));
 }
 
-async function answered(response) {
+async function answered(response, keyed) {
   const text = await response.text();
   let data = null;
   try {
@@ -65,7 +65,7 @@ async function answered(response) {
   } catch {
     if (response.ok) throw new Problem(response.status, "NOT_JSON", "an answer that is not JSON");
   }
-  if (!response.ok) throw new Problem(response.status, data?.error?.code ?? "", data?.error?.message ?? "");
+  if (!response.ok) throw new Problem(response.status, data?.error?.code ?? "", data?.error?.message ?? "", keyed);
   return { data, etag: response.headers.get("etag") };
 }
 

@@ -23,6 +23,14 @@ export function duration(seconds) {
   return seconds < 100 ? `${seconds.toFixed(2)} s` : `${whole.format(seconds)} s`;
 }
 
+/** A quantile out of a histogram, to two digits: `7.5 ms`; `≤ 10 ms` where few requests give a bound alone. */
+export function estimate(seconds, atMost = false) {
+  if (!known(seconds)) return UNKNOWN;
+  const inMs = seconds < 1;
+  const told = Number((inMs ? seconds * 1000 : seconds).toPrecision(2));
+  return `${atMost ? "≤ " : ""}${told} ${inMs ? "ms" : "s"}`;
+}
+
 export function rate(perSecond) {
   if (!known(perSecond)) return UNKNOWN;
   if (perSecond === 0) return "0";

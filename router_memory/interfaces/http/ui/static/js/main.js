@@ -31,6 +31,15 @@ const app = {
   trouble,
 };
 
+const WHY = [
+  "Operators see all of this page with the admin key. A user's API key or token opens Playground and Memories; behind a gateway that says who you are, go on without. ",
+  "If the service was started without an admin key and without other keys of operators, none opens it: set ",
+  h("code", null, "service.auth.admin_key"),
+  " in its configuration, or with the compose file ",
+  h("code", null, "ROUTER_MEMORY_ADMIN_KEY"),
+  ", and start it again.",
+];
+
 let open = { name: "", close: null, tick: null };
 let watched = [];
 let paused = false;
@@ -80,7 +89,7 @@ function health(state) {
     mark(...now),
     h("span", null, several(state.workers?.length ?? 0, "worker", "workers")),
     h("span", null, `generation ${state.generation?.number ?? "–"}`),
-    state.version ? h("span", null, `version ${state.version}`) : null,
+    state.versions ? h("span", null, `version ${state.versions.router_memory}`) : null,
   );
 }
 
@@ -111,7 +120,13 @@ function enter(access) {
   else if (first || open.name) show(false);
 }
 
+/** The switch of the updates; there are none before an operator is signed in, and a user's views have none. */
+function lively() {
+  element("live").hidden = asking || app.access !== "admin";
+}
+
 function account() {
+  lively();
   const signed = credential() !== null;
   const how = app.access === "admin" ? (signed ? "operator" : "development mode: everybody is an operator") : signed ? "signed in as a user" : "not signed in";
   element("who").textContent = app.access === "unknown" ? "" : how;
@@ -122,9 +137,8 @@ function account() {
 async function askForKey() {
   if (asking) return;
   asking = true;
-  const why = credential()
-    ? "The key of this tab is no longer accepted."
-    : "Operators see all of this page with the admin key. A user's API key or token opens Playground and Memories; behind a gateway that says who you are, go on without.";
+  lively();
+  const why = credential() ? "The key of this tab is no longer accepted." : WHY;
   const answer = await signIn(why, wrong);
   asking = false;
   if (answer?.key) {
@@ -152,6 +166,7 @@ function fresh() {
   app.access = "unknown";
   app.history = new History();
   ready = null;
+  lively();
   if (paused) pulse.now();
   else pulse.start();
 }

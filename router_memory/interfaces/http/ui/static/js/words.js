@@ -53,8 +53,28 @@ export const LEVEL = {
 
 export const TYPE = { semantic: "a fact", procedural: "how something is done", episodic: "something that happened" };
 
+/** What stores tell of themselves. */
+export const DETAIL = {
+  check: "SQLite's check",
+  sqlite: "SQLite",
+  page_bytes: "size of a page",
+  free_pages: "free pages",
+  wal_bytes: "write-ahead log",
+  hnsw_users: "users with a graph (HNSW)",
+  hnsw_open: "graphs in use",
+  hnsw_bytes: "graphs on disk",
+  snapshot_bytes: "snapshots in the process",
+  index_ready: "index is ready",
+  indexed: "memories in the index",
+  index_failures: "memories the index refused",
+  promoted_users: "users with an index of their own",
+};
+
+const NO_KEY = "You are not signed in: no key was given. Sign in with one, or come through a gateway that names the user.";
+const REFUSED = "The key was not accepted: it may be wrong, expired, or of another service.";
+const NOBODY = "The key was not accepted as a user's. If it stands for several users, name one of them under User.";
+
 const OF_STATUS = {
-  401: "You are not signed in, or the key was not accepted: it may be wrong, expired, or of another service.",
   403: "The key is good but not an operator's. It opens Playground and Memories of its own user only.",
   404: "There is no such thing here; it may have been forgotten meanwhile.",
   409: "It was changed by somebody else meanwhile.",
@@ -67,9 +87,14 @@ const OF_STATUS = {
   504: "The store did not answer in time. Whether a write took effect is unknown; repeating it is safe.",
 };
 
-/** What an HTTP status means for the person at the page; 0 where there was no answer at all. */
-export function problem(status, message) {
+/**
+ * What an HTTP status means for the person at the page; 0 where there was no answer at all.
+ * @param {{code?: string, keyed?: boolean}} more The answer's code, and whether a key went with the request.
+ */
+export function problem(status, message, { code = "", keyed = true } = {}) {
   if (status === 0) return "The service does not answer. It may be restarting, or the network is down.";
-  const words = OF_STATUS[status] ?? `The service answered with status ${status}.`;
+  if (status === 401 && code === "MISSING_USER_ID") return keyed ? NOBODY : NO_KEY;
+  const unauthorized = keyed ? REFUSED : NO_KEY;
+  const words = status === 401 ? unauthorized : (OF_STATUS[status] ?? `The service answered with status ${status}.`);
   return message ? `${words} It says: ${message}.` : words;
 }

@@ -2,7 +2,7 @@
 
 import * as charts from "../charts.js";
 import { h, morph } from "../dom.js";
-import { compact, count, duration, percent, plain, rate, several, since, size } from "../format.js";
+import { compact, count, duration, estimate, percent, plain, rate, several, since, size } from "../format.js";
 import { bar, empty, facts, head, mark, notice, num, Num, panel, table, time } from "../parts.js";
 import { LEVEL, REASON, STATUS, WRITE } from "../words.js";
 
@@ -41,7 +41,7 @@ function drawTiles(state, history) {
   return [
     tile("Requests", [rate(history.rate(total)), " / s"], `${compact(total(state))} since the start`, charts.spark(history.rates(total))),
     tile("With memories", [percent(ratio(used(state), total(state)))], "of all requests", charts.spark(history.series((one) => ratio(used(one), total(one))), { most: 1 })),
-    tile("Added latency, p50", split(all?.p50), `p95 ${duration(all?.p95)}`, charts.spark(history.series((one) => stage(one, "total")?.p50))),
+    tile("Added latency, p50", split(estimate(all?.p50, all?.at_most)), all?.count ? `p95 ${estimate(all.p95, all.at_most)}` : "no request in the last minute", charts.spark(history.series((one) => stage(one, "total")?.p50))),
     state.cache
       ? tile("Cache hits", [percent(ratio(hits(state), looks(state)))], `of ${compact(looks(state))} searches`, charts.spark(history.series((one) => ratio(hits(one), looks(one))), { most: 1 }))
       : tile("Cache hits", ["off"], "no hot cache is configured", null),
@@ -54,7 +54,7 @@ function tile(name, [value, unit = ""], sub, curve) {
   return h("div", { class: "tile" }, h("dt", null, name), h("dd", { class: "big" }, value, unit ? h("span", { class: "unit" }, unit) : null), h("dd", { class: "sub" }, sub), h("dd", null, curve));
 }
 
-const split = (seconds) => duration(seconds).split(/(?= (?:ms|s)$)/);
+const split = (text) => text.split(/(?= (?:ms|s)$)/);
 const ratio = (part, whole) => (whole > 0 ? part / whole : null);
 
 function warnings(state) {
@@ -72,12 +72,12 @@ function stages(state) {
   const header = { kind: "bar", of: h("span", { class: "legend" }, h("span", { class: "key c-p50" }, "p50"), h("span", { class: "key c-p95" }, "p95"), h("span", null, `0 to ${duration(most)}`)) };
   return panel(
     "Latency by stage",
-    {},
+    { about: rows.some((one) => one.at_most) ? "of the last minute; ≤ where requests were few" : "of the last minute" },
     rows.length
       ? table(
           "Latency of each stage of a request",
-          ["stage", header, Num("p50"), Num("p95"), Num("p99"), Num("count")],
-          rows.map((one) => [one.name, bar(charts.latency(one.p50, one.p95, most)), num(duration(one.p50)), num(duration(one.p95)), num(duration(one.p99)), num(compact(one.count))]),
+          ["stage", header, Num("p50"), Num("p95"), Num("p99"), Num("count"), Num("since the start")],
+          rows.map((one) => [one.name, bar(charts.latency(one.p50, one.p95, most)), ...[one.p50, one.p95, one.p99].map((value) => num(estimate(value, one.at_most))), num(compact(one.count)), num(compact(one.since_start))]),
         )
       : empty("No request has been timed yet."),
   );
@@ -147,7 +147,7 @@ function cache(state, history) {
         h("span", { class: `key ${kind(level)}`, title: LEVEL[level] }, level),
         num(percent(ratio(held.levels[level], looks(state)))),
         num(rate(history.rate((one) => one.cache?.levels?.[level]))),
-        num(duration(timed[level]?.count ? timed[level].p50 : null)),
+        num(estimate(timed[level]?.count ? timed[level].p50 : null)),
       ]),
     ),
     h("p", { class: "note" }, `${held.coherence} coherence · ${several(held.entries, "answer", "answers")} and ${several(held.vectors, "query vector", "query vectors")} in ${size(held.bytes)}${held.breaker ? ` · breaker ${held.breaker}` : ""}`),

@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { h, morph } from "../dom.js";
 import { count, duration, plain, size, spaced } from "../format.js";
 import { empty, facts, head, mark, notice, panel, table } from "../parts.js";
+import { DETAIL } from "../words.js";
 
 export const title = "Store";
 export const needs = "admin";
@@ -16,12 +17,20 @@ export function open(root, app) {
   root.append(head(title, "Totals over all users, the state of indexes and keyspace, and what an operator should know of them."), panels);
   app.watch(async (signal) => {
     const { data } = await get("state", { query: { include: "store" }, signal });
-    if (!signal.aborted) morph(panels, holdings(data.store), keyspace(data.store), findings(data.findings ?? []), server(data.cache_server), fills(data.cache));
+    if (!signal.aborted) morph(panels, holdings(data.store, data.findings ?? []), keyspace(data.store), findings(data.findings ?? []), server(data.cache_server), fills(data.cache));
   }, 15_000);
 }
 
-function holdings(store) {
+/** What a memory takes, as the examination counts it where it does: without the log and what is free in the file. */
+function each(store, rows) {
+  const counted = rows.find((one) => one.name === "memories")?.data?.bytes_each;
+  if (counted) return `${size(counted)} with vectors and indexes, without log and free pages`;
+  return store.memories && store.details?.wal_bytes === undefined ? size(store.bytes / store.memories) : null;
+}
+
+function holdings(store, rows) {
   if (!store || store.error) return panel("Holdings", { kind: "half" }, notice("bad", store?.error ?? "The store says nothing of itself."));
+  const taken = each(store, rows);
   return panel(
     "Holdings",
     { kind: "half" },
@@ -30,8 +39,8 @@ function holdings(store) {
       ["location", h("code", null, store.location)],
       ["memories", count(store.memories)],
       ["users", count(store.users)],
-      ["size", size(store.bytes)],
-      store.memories ? ["a memory", size(store.bytes / store.memories)] : null,
+      ["size", store.details?.wal_bytes ? `${size(store.bytes)}, of which ${size(store.details.wal_bytes)} are the write-ahead log` : size(store.bytes)],
+      taken ? ["a memory", taken] : null,
       ["embedder", h("code", null, store.fingerprint)],
       ["dimension", count(store.dimension)],
     ]),
@@ -40,11 +49,11 @@ function holdings(store) {
 
 function keyspace(store) {
   const details = Object.entries(store?.details ?? {});
-  return panel("Indexes and keyspace", { kind: "half" }, details.length ? facts(details.map(([name, held]) => [spaced(name), shown(name, held)]), "deep") : empty("The store tells no more."));
+  return panel("Indexes and keyspace", { kind: "half" }, details.length ? facts(details.map(([name, held]) => [DETAIL[name] ?? spaced(name), shown(name, held)]), "deep") : empty("The store tells no more."));
 }
 
 function shown(name, held) {
-  if (held && typeof held === "object" && !Array.isArray(held)) return facts(Object.entries(held).map(([key, inner]) => [spaced(key), shown(key, inner)]));
+  if (held && typeof held === "object" && !Array.isArray(held)) return facts(Object.entries(held).map(([key, inner]) => [DETAIL[key] ?? spaced(key), shown(key, inner)]));
   return SIZES.test(name) && typeof held === "number" ? size(held) : plain(held);
 }
 
