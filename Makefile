@@ -57,7 +57,7 @@ layers: $(VENV)/.dev  ## the architecture, by import-linter
 unit: $(VENV)/.dev  ## pytest: unit, contract, property, documentation
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (12 minutes)
+test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (a quarter of an hour)
 	@$(BIN)/pytest -m full $(ARGS)
 
 test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait valkey` started

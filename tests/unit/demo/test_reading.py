@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from router_memory.errors import InvalidRequest
 from tests.unit.demo.support import line, write
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-LOCOMO = Path("/work/shared/data/locomo-dev.jsonl")
+LOCOMO = Path(os.environ.get("ROUTER_MEMORY_LOCOMO", "locomo-dev.jsonl"))
 CHAT = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": [{"type": "text", "text": "I live in Porto"}], "name": "ana"},
@@ -35,7 +36,10 @@ def test_the_conversations_that_come_along() -> None:
     assert priya.messages[14].created_at == datetime(2026, 3, 19, 17, 42, tzinfo=UTC)
 
 
-@pytest.mark.skipif(not LOCOMO.exists(), reason="evaluation data are not part of the project")
+@pytest.mark.skipif(
+    not LOCOMO.exists(),
+    reason="evaluation data are not part of the project: ROUTER_MEMORY_LOCOMO names locomo-dev.jsonl",
+)
 def test_two_speakers_who_are_both_users() -> None:
     conversations = read_conversations(LOCOMO)
     assert len(conversations) == 6
