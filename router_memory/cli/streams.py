@@ -151,10 +151,7 @@ async def _until_readable(descriptor: int) -> None:
     readable = asyncio.Event()
     try:
         loop.add_reader(descriptor, readable.set)
-    except (
-        PermissionError,
-        NotImplementedError,
-    ):  # a file or the null device never blocks for long; Windows watches none
+    except (PermissionError, NotImplementedError):  # a file never blocks for long; Windows watches none
         await asyncio.sleep(0)
         return
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,7 +24,8 @@ class Generation:
         memory: The memory opened with it.
         authenticator: Says who is asking, by its rules.
         loaded_at: When it was opened, aware.
-        resources: What interfaces keep for this configuration, by a name of their own; see `Service.resource`.
+        resources: What interfaces keep for this configuration by a name of their own, and how it is closed; see
+            `Service.resource`.
     """
 
     number: int
@@ -31,7 +33,7 @@ class Generation:
     memory: MemoryPlugin
     authenticator: Authenticator
     loaded_at: datetime
-    resources: dict[str, object] = field(default_factory=dict)
+    resources: dict[str, tuple[object, Callable[[], Awaitable[None]]]] = field(default_factory=dict)
     _users: int = 0
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from router_memory.config import Config
@@ -69,7 +70,6 @@ class Service:
         self._count = 0
         self._retiring: set[asyncio.Task[None]] = set()
         self._patience: set[asyncio.Timeout] = set()
-        self._closers: dict[str, Callable[[object], Awaitable[None]]] = {}
 
     @property
     def generation(self) -> Generation:
@@ -134,11 +134,11 @@ class Service:
 
         It is closed when the generation is.
         """
-        found = generation.resources.get(name)
-        if found is None:
-            found = generation.resources[name] = make(generation.config)
-            self._closers[name] = close  # type: ignore[assignment]  # of the type that `make` gave
-        return found  # type: ignore[return-value]
+        kept = generation.resources.get(name)
+        if kept is None:
+            made = make(generation.config)
+            kept = generation.resources[name] = (made, partial(close, made))
+        return kept[0]  # type: ignore[return-value]  # what `make` gave under this name
 
     async def prepare(self, config: Config) -> None:
         """Opens what a configuration asks for beside the current one, which goes on serving.
@@ -194,8 +194,8 @@ class Service:
         except TimeoutError:
             _log.warning("%d requests of an earlier configuration still run after %.0f s", generation.users, seconds)
         try:
-            for name, kept in generation.resources.items():
-                await self._closers[name](kept)
+            for _, close in generation.resources.values():
+                await close()
         finally:
             await generation.memory.close()
 

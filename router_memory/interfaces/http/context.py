@@ -9,9 +9,10 @@ from router_memory.errors import InvalidRequest, NotPermitted
 from router_memory.identity import Authenticator, Caller, who_is_wanted
 from router_memory.interfaces.http.errors import ApiError
 from router_memory.service import Generation, Service
+from router_memory.service.asking import refusal_code, scope_of
 from router_memory.types import Scope
 
-__all__ = ["caller_of", "project_of", "require_admin", "require_scope", "service_of"]
+__all__ = ["caller_of", "require_admin", "require_scope", "service_of"]
 
 RequestScope = MutableMapping[str, Any]
 """What ASGI knows of a request: ``request.scope``."""
@@ -59,26 +60,9 @@ def require_scope(scope: RequestScope, generation: Generation) -> Scope:
         message = who_is_wanted(generation.config, caller)
         raise ApiError(401, "MISSING_USER_ID", message, headers={"www-authenticate": "Bearer"})
     try:
-        return Scope(caller.user_id, project_of(scope, generation))
+        return scope_of(caller.user_id, scope["headers"], generation.config)
     except InvalidRequest as error:
-        code = "INVALID_PROJECT" if error.field == "project" else "INVALID_USER_ID"
-        raise ApiError(400, code, str(error)) from None
-
-
-def project_of(scope: RequestScope, generation: Generation) -> str | None:
-    """The project that the request's header names.
-
-    Raises:
-        ApiError: 400 where it stands twice with different values, or is no text.
-    """
-    wanted = generation.config.memory.service.project_header.encode()
-    values = {value.strip() for name, value in scope["headers"] if name == wanted}
-    if len(values) > 1:
-        raise ApiError(400, "INVALID_PROJECT", "the request names two projects")
-    try:
-        return next((value.decode() for value in values if value), None)
-    except UnicodeDecodeError:
-        raise ApiError(400, "INVALID_PROJECT", "the project is not text in UTF-8") from None
+        raise ApiError(400, refusal_code(error), str(error)) from None
 
 
 def require_admin(scope: RequestScope, generation: Generation) -> Caller:

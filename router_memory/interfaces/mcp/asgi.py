@@ -13,6 +13,7 @@ from router_memory.identity import ForeignPage, who_is_wanted
 from router_memory.interfaces.mcp.handlers import handlers_of
 from router_memory.interfaces.mcp.sdk import answer_http
 from router_memory.interfaces.mcp.session import Session
+from router_memory.service.asking import refusal_code, scope_of
 from router_memory.service.breadth import is_too_broad
 from router_memory.types import Scope
 
@@ -145,24 +146,9 @@ def _scope(scope: RequestScope, generation: Generation) -> Scope:
         message = who_is_wanted(generation.config, caller)
         raise _Refusal(401, "MISSING_USER_ID", message, {"www-authenticate": "Bearer"})
     try:
-        return Scope(caller.user_id, _project(scope, generation))
+        return scope_of(caller.user_id, scope["headers"], generation.config)
     except InvalidRequest as error:
-        code = "INVALID_PROJECT" if error.field == "project" else "INVALID_USER_ID"
-        raise _Refusal(400, code, str(error)) from None
-
-
-def _project(scope: RequestScope, generation: Generation) -> str | None:
-    values = {value.strip() for value in _values(scope, generation.config.memory.service.project_header)}
-    if len(values) > 1:
-        raise _Refusal(400, "INVALID_PROJECT", "the request names two projects")
-    try:
-        return next((value.decode() for value in values if value), None)
-    except UnicodeDecodeError:
-        raise _Refusal(400, "INVALID_PROJECT", "the project is not text in UTF-8") from None
-
-
-def _values(scope: RequestScope, name: str) -> list[bytes]:
-    return [value for key, value in scope["headers"] if key == name.encode()]
+        raise _Refusal(400, refusal_code(error), str(error)) from None
 
 
 async def _refuse(refusal: _Refusal, send: Send) -> None:
