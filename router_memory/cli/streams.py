@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 from router_memory.cli.output import OutputClosed
 from router_memory.errors import InvalidRequest
@@ -17,29 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["MAX_LINE_BYTES", "STANDARD", "Line", "input_stream", "lines", "output_stream"]
+__all__ = ["STANDARD", "input_stream", "output_stream", "pieces"]
 
 STANDARD = "-"
 """Stands for standard input or output."""
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""Longest line that is read; the longest memory there can be takes half of it."""
-
 _PIECE_BYTES = 256 * 1024
-
-
-class Line(NamedTuple):
-    """A line as it was read.
-
-    Attributes:
-        number: From 1.
-        text: Without the newline; ``None`` of one that is longer than `MAX_LINE_BYTES`.
-        whole: Whether a newline followed; only the last one may lack it.
-    """
-
-    number: int
-    text: bytes | None
-    whole: bool = True
 
 
 @contextmanager
@@ -117,22 +100,8 @@ def input_stream(name: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-async def lines(stream: IO[bytes]) -> AsyncIterator[Line]:
-    """The lines of a stream, ended by newlines alone. No more than one of them is kept in memory."""
-    number, kept, too_long = 1, b"", False
-    async for piece in _pieces(stream):
-        *ended, rest = piece.split(b"\n")
-        for text in ended:
-            whole = kept + text
-            yield Line(number, None if too_long or len(whole) > MAX_LINE_BYTES else whole)
-            number, kept, too_long = number + 1, b"", False
-        too_long = too_long or len(kept) + len(rest) > MAX_LINE_BYTES
-        kept = b"" if too_long else kept + rest
-    if kept or too_long:
-        yield Line(number, None if too_long else kept, whole=False)
-
-
-async def _pieces(stream: IO[bytes]) -> AsyncIterator[bytes]:
+async def pieces(stream: IO[bytes]) -> AsyncIterator[bytes]:
+    """What a stream holds, as it comes; waiting for more lets others run, and can be cancelled."""
     try:
         descriptor = stream.fileno()
     except OSError:  # it is in memory

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,22 +13,21 @@ import typer
 from router_memory.cli import options as opt
 from router_memory.cli.output import console, emit_json, note, one_line
 from router_memory.cli.session import with_memory
-from router_memory.cli.streams import MAX_LINE_BYTES, STANDARD, Line, input_stream, lines, output_stream
+from router_memory.cli.streams import STANDARD, input_stream, output_stream, pieces
 from router_memory.errors import InvalidRequest, RouterMemoryError
+from router_memory.ndjson import MAX_LINE_BYTES, MOST_LISTED, Line, Tally, lines
 from router_memory.types import Scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from router_memory.memory import MemoryPlugin
-    from router_memory.types import MemoryRecord, Restored
+    from router_memory.types import MemoryRecord
 
 __all__ = ["export", "import_"]
 
 _WRITTEN_AT_ONCE = 64 * 1024
 _MOST_SHOWN = 20
-_MOST_LISTED = 1_000
-_MOST_NAMES = 50
 
 
 def export(
@@ -104,40 +102,18 @@ class _Exported:
 
 
 @dataclass(slots=True)
-class _Imported:
-    """What was read and what became of it.
-
-    Attributes:
-        lines: Lines that are not blank.
-        memories: Those that hold a memory.
-        refusals: Number and reason of the first lines refused.
-        unknown: Fields nobody knows, and in how many lines they were.
-    """
+class _Imported(Tally):
+    """The tally of a command, which names the first refused lines while it goes on."""
 
     dry_run: bool = False
-    lines: int = 0
-    memories: int = 0
-    stored: int = 0
-    merged: int = 0
-    refused: int = 0
-    refusals: list[dict[str, Any]] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, number: int, reason: str) -> None:
-        self.refused += 1
-        if len(self.refusals) < _MOST_LISTED:
-            self.refusals.append({"line": number, "reason": reason})
+        """See `Tally.refuse`."""
+        Tally.refuse(self, number, reason)  # a slotted class is made twice, and super() means the first
         if self.refused <= _MOST_SHOWN:
             note(f"line {number:,}: {reason}")
         elif self.refused == _MOST_SHOWN + 1:
-            note(f"further lines that are refused are not shown; --json lists the first {_MOST_LISTED:,}")
-
-    def ignore(self, names: Sequence[str]) -> None:
-        self.unknown.update(name for name in names if name in self.unknown or len(self.unknown) < _MOST_NAMES)
-
-    def done(self, restored: Restored) -> None:
-        self.stored += restored.stored
-        self.merged += restored.merged
+            note(f"further lines that are refused are not shown; --json lists the first {MOST_LISTED:,}")
 
     def summary(self) -> str:
         if self.dry_run:
@@ -145,16 +121,8 @@ class _Imported:
         return f"{_memories(self.stored)} stored, {self.merged:,} there already, {self.refused:,} refused"
 
     def described(self) -> dict[str, Any]:
-        return {
-            "dry_run": self.dry_run,
-            "lines": self.lines,
-            "memories": self.memories,
-            "stored": self.stored,
-            "merged": self.merged,
-            "refused": self.refused,
-            "refusals": self.refusals,
-            "unknown_fields": dict(self.unknown),
-        }
+        """See `Tally.described`."""
+        return {"dry_run": self.dry_run, **Tally.described(self)}
 
 
 def _scopes(users: Sequence[str], project: str | None, *, everyone: bool) -> list[Scope | None]:
@@ -209,7 +177,7 @@ async def _store(memory: MemoryPlugin, stream: IO[bytes], tally: _Imported, show
 
 async def _read(stream: IO[bytes], tally: _Imported, show: Callable[[str], None]) -> None:
     async for _ in _records(stream, tally):
-        if tally.memories % _MOST_LISTED == 0:
+        if tally.memories % MOST_LISTED == 0:
             show(tally.summary())
 
 
@@ -217,7 +185,7 @@ async def _records(stream: IO[bytes], tally: _Imported) -> AsyncIterator[MemoryR
     """The memories of the lines that hold one; the others are refused."""
     from router_memory.storage.portable import from_line
 
-    async for line in lines(stream):
+    async for line in lines(pieces(stream)):
         if line.text is not None and not line.text.strip():
             continue
         tally.lines += 1
@@ -226,8 +194,7 @@ async def _records(stream: IO[bytes], tally: _Imported) -> AsyncIterator[MemoryR
         except InvalidRequest as error:
             tally.refuse(line.number, str(error) if line.whole else f"{error}; the input ends within the line")
             continue
-        tally.memories += 1
-        tally.ignore(unknown)
+        tally.take(unknown)
         yield record
 
 

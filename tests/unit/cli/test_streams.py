@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_memory.cli import streams
-from router_memory.cli.streams import Line, input_stream, lines, output_stream
+from router_memory.cli.streams import input_stream, output_stream, pieces
 from router_memory.errors import InvalidRequest
+from router_memory.ndjson import Line, lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def read(data: bytes) -> list[Line]:
-    return [line async for line in lines(io.BytesIO(data))]
+async def read(data: bytes, **limit: int) -> list[Line]:
+    return [line async for line in lines(pieces(io.BytesIO(data)), **limit)]
 
 
 @given(st.lists(st.sampled_from([b"", b"a", b"\r", b"\xe2\x80\xa8", b"b" * 9])), st.integers(1, 5), st.booleans())
@@ -43,8 +44,7 @@ def test_lines_end_with_newlines_alone(parts: list[bytes], size: int, last: bool
 async def test_a_line_that_is_too_long_is_skipped(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Those around it are read."""
     monkeypatch.setattr(streams, "_PIECE_BYTES", size)
-    monkeypatch.setattr(streams, "MAX_LINE_BYTES", 8)
-    assert await read(b"12345678\n123456789\nx\n" + b"y" * 100) == [
+    assert await read(b"12345678\n123456789\nx\n" + b"y" * 100, limit=8) == [
         Line(1, b"12345678"),
         Line(2, None),
         Line(3, b"x"),
@@ -56,11 +56,11 @@ async def test_a_wait_for_a_pipe_can_be_interrupted() -> None:
     """Nobody has to write into it first."""
     reading, writing = os.pipe()
     with open(reading, "rb") as stream, open(writing, "wb", buffering=0) as other:  # noqa: PTH123, ASYNC230 - pipes
-        task = asyncio.ensure_future(anext(aiter(lines(stream))))
+        task = asyncio.ensure_future(anext(aiter(lines(pieces(stream)))))
         await asyncio.sleep(0.05)
         other.write(b"one\n")
         assert await task == Line(1, b"one")
-        task = asyncio.ensure_future(anext(aiter(lines(stream))))
+        task = asyncio.ensure_future(anext(aiter(lines(pieces(stream)))))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

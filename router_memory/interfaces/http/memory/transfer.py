@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,12 +19,12 @@ from router_memory.interfaces.http.errors import ApiError
 from router_memory.interfaces.http.memory import parameters as given
 from router_memory.interfaces.http.memory.measured import Measured, measured
 from router_memory.interfaces.http.memory.models import ImportResult
-from router_memory.interfaces.http.memory.ndjson import MAX_LINE_BYTES, lines
+from router_memory.ndjson import MAX_LINE_BYTES, Tally, lines
 from router_memory.pipeline.transfer import batches
 from router_memory.service import Generation
 from router_memory.service.breadth import is_too_broad
 from router_memory.storage.portable import from_line, to_line
-from router_memory.types import MemoryRecord, Restored, Scope
+from router_memory.types import MemoryRecord, Scope
 
 __all__ = ["router"]
 
@@ -35,8 +33,6 @@ router = APIRouter(route_class=ApiRoute, tags=["memory"], dependencies=CREDENTIA
 NDJSON = "application/x-ndjson"
 
 _WRITTEN_AT_ONCE = 64 * 1024
-_MOST_LISTED = 1_000
-_MOST_NAMES = 50
 _MOST_VALUES = 10_000  # in one line; a memory has a dozen
 _LINE = '{"format": "router-memory/1", "id": "a1", "user_id": "ana", "content": "prefers aisle seats", …}\n'
 _NDJSON_BODY: dict[str, Any] = {NDJSON: {"schema": {"type": "string", "format": "binary"}, "example": _LINE}}
@@ -86,7 +82,7 @@ async def import_(request: Request) -> Response:
     import the memories of all. Repeating an import is safe.
     """
     service = service_of(request.scope)
-    tally = _Imported()
+    tally = Tally()
     with service.lease() as generation, measured(service, "import") as told:
         given.query_of(request, generation)
         owner = _import_scope(request, generation)
@@ -96,7 +92,7 @@ async def import_(request: Request) -> Response:
                 tally.done(await generation.memory.restore(batch))
                 told.results = tally.stored + tally.merged
         except ClientDisconnect:
-            raise ApiError(400, "CLIENT_DISCONNECTED", f"the body broke off; {tally.summary()}") from None
+            raise ApiError(400, "CLIENT_DISCONNECTED", f"the body broke off; {_so_far(tally)}") from None
         except (BackendError, EmbeddingError) as error:
             raise _stopped(error, tally) from error
     return json_response(tally.described())
@@ -153,49 +149,11 @@ def _import_scope(request: Request, generation: Generation) -> Scope | None:
     return None if caller_of(request.scope, generation).admin else given.scope_of(request, generation)
 
 
-@dataclass(slots=True)
-class _Imported:
-    """What was read and what became of it; see `ImportResult`."""
-
-    lines: int = 0
-    memories: int = 0
-    stored: int = 0
-    merged: int = 0
-    refused: int = 0
-    refusals: list[dict[str, Any]] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
-
-    def refuse(self, number: int, reason: str) -> None:
-        self.refused += 1
-        if len(self.refusals) < _MOST_LISTED:
-            self.refusals.append({"line": number, "reason": reason})
-
-    def take(self, unknown: tuple[str, ...]) -> None:
-        self.memories += 1
-        self.unknown.update(name for name in unknown if name in self.unknown or len(self.unknown) < _MOST_NAMES)
-
-    def done(self, restored: Restored) -> None:
-        self.stored += restored.stored
-        self.merged += restored.merged
-
-    def summary(self) -> str:
-        return f"{self.stored:,} stored, {self.merged:,} there already; importing again stores nothing twice"
-
-    def described(self) -> dict[str, Any]:
-        return {
-            "lines": self.lines,
-            "memories": self.memories,
-            "stored": self.stored,
-            "merged": self.merged,
-            "refused": self.refused,
-            "refusals": self.refusals,
-            "unknown_fields": dict(self.unknown),
-        }
+def _so_far(tally: Tally) -> str:
+    return f"{tally.stored:,} stored, {tally.merged:,} there already; importing again stores nothing twice"
 
 
-async def _records(
-    request: Request, owner: Scope | None, longest: int, tally: _Imported
-) -> AsyncIterator[MemoryRecord]:
+async def _records(request: Request, owner: Scope | None, longest: int, tally: Tally) -> AsyncIterator[MemoryRecord]:
     """The memories of the lines that hold one the caller may import; the others are refused."""
     async for line in lines(request.stream()):
         if line.text is not None and not line.text.strip():
@@ -226,8 +184,8 @@ def _check_own(record: MemoryRecord, owner: Scope, longest: int) -> None:
         raise InvalidRequest("belongs to another project than the request", field="project")
 
 
-def _stopped(error: BackendError | EmbeddingError, tally: _Imported) -> ApiError:
+def _stopped(error: BackendError | EmbeddingError, tally: Tally) -> ApiError:
     """The answer to an import that could not go on."""
     if isinstance(error, BackendTimeout):
-        return ApiError(504, "MEMORY_TIMEOUT", f"the store did not answer in time, after {tally.summary()}")
-    return ApiError(503, "MEMORY_NOT_AVAILABLE", f"memory is not available any more, after {tally.summary()}")
+        return ApiError(504, "MEMORY_TIMEOUT", f"the store did not answer in time, after {_so_far(tally)}")
+    return ApiError(503, "MEMORY_NOT_AVAILABLE", f"memory is not available any more, after {_so_far(tally)}")

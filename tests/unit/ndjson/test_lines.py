@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_memory.interfaces.http.memory.ndjson import lines
+from router_memory.ndjson import lines
 
 
 async def of(*pieces: bytes, limit: int = 1000) -> list[bytes | None]:

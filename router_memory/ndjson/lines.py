@@ -1,4 +1,4 @@
-"""Lines out of a body that comes in pieces; no more than one of them is kept in memory."""
+"""Lines out of a stream that comes in pieces; no more than one of them is kept in memory. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class Line(NamedTuple):
-    """A line of the body.
+    """A line as it was read.
 
     Attributes:
         number: From 1.
         text: Without the newline; ``None`` of one that is longer than allowed.
+        whole: Whether a newline followed; only the last one may lack it.
     """
 
     number: int
     text: bytes | None
+    whole: bool = True
 
 
 async def lines(pieces: AsyncIterable[bytes], *, limit: int = MAX_LINE_BYTES) -> AsyncIterator[Line]:
@@ -43,4 +45,4 @@ async def lines(pieces: AsyncIterable[bytes], *, limit: int = MAX_LINE_BYTES) ->
         else:
             kept += rest
     if kept or too_long:
-        yield Line(number, None if too_long else bytes(kept))
+        yield Line(number, None if too_long else bytes(kept), whole=False)
