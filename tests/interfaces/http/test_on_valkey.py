@@ -54,9 +54,10 @@ async def test_pages_export_and_import_hold_every_memory(serving: Serving, secti
         ask, ana = served.client, as_user("ana")
         batch = {"memories": [{"content": f"note {number} about tea"} for number in range(7)]}
         assert (await ask.post("/v1/memory:batch", json=batch, headers=ana)).status_code == 200
-        seen, cursor = [], ""
+        seen: list[str] = []
+        cursor: str | None = ""
         while cursor is not None:
-            query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+            query: dict[str, Any] = {"limit": 3} | ({"cursor": cursor} if cursor else {})
             page = (await ask.get("/v1/memory", params=query, headers=ana)).json()
             seen += [memory["id"] for memory in page["memories"]]
             cursor = page["cursor"]
