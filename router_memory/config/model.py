@@ -50,6 +50,7 @@ class EmbeddingSection(Section):
     query_prefix: str = ""
     passage_prefix: str = ""
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
+    batch_wait_ms: Annotated[float, Field(ge=0, le=10)] = 0.5
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     runtime: Literal["auto", "torch", "onnx", "onnx-int8"] = "auto"
     cache_dir: str = ""

@@ -29,6 +29,7 @@ def assemble(source: str | Path | Mapping[str, Any] | Config | None) -> Assembly
             query_prefix=embedding.query_prefix,
             passage_prefix=embedding.passage_prefix,
             batch_size=embedding.batch_size,
+            batch_wait_ms=embedding.batch_wait_ms,
             threads=threads_of_each(embedding.threads, config.service.workers),
             runtime=embedding.runtime,
             cache=config.model_cache,

@@ -1,8 +1,9 @@
 """One worker thread, and what it does next.
 
 The event loop owns the queues and hands the worker one step at a time: a chunk of the queries, or when there
-are none, of the passages. Requests that arrive meanwhile wait for the step's end and then go together. Nobody
-waits for a batch to fill. It knows nothing of models: splitting and encoding are functions it is given.
+are none, of the passages. Requests that arrive meanwhile wait for the step's end and then go together. Between two
+batches of queries it can wait a moment for more of them, never for a caller by himself. It knows nothing of models:
+splitting and encoding are functions it is given.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from router_memory.backends.bert.lanes import Job, Lane, Piece, Request, Step, take_chunk
@@ -69,6 +70,8 @@ class Batcher:
         batch_size: Most parts encoded at a time.
         chunk_tokens: Most tokens encoded at a time, padding included.
         pace: What is known of the model's speed.
+        wait_seconds: For so long after a batch of several queries the next ones wait for each other, unless they fill a
+            batch or passages wait too. A caller by himself never waits.
         clock: Seconds, monotonic.
     """
 
@@ -82,6 +85,7 @@ class Batcher:
         batch_size: int,
         chunk_tokens: int = CHUNK_TOKENS,
         pace: Pace | None = None,
+        wait_seconds: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -92,7 +96,11 @@ class Batcher:
         self._batch_size = batch_size
         self._chunk_tokens = chunk_tokens
         self._pace = pace or Pace()
+        self._wait_seconds = wait_seconds
         self._clock = clock
+        self._requests = 0
+        self._hold_until = 0.0
+        self._hold: asyncio.TimerHandle | None = None
         self._running: tuple[Step, float] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -117,6 +125,7 @@ class Batcher:
     async def close(self) -> None:
         """Refuses new calls and waits until those under way are finished. Idempotent."""
         self._closed = True
+        self._end_hold()
         await self._idle.wait()
 
     def backlog_seconds(self) -> float:
@@ -142,43 +151,78 @@ class Batcher:
         """Tokens of the chunk a step encodes: exact unless it has texts to split first."""
         if step.jobs:
             return min(step.tokens, self._chunk_tokens)
-        chunk, _ = take_chunk(step.pieces, max_tokens=self._chunk_tokens, max_parts=self._batch_size)
+        chunk, _ = self._take(step, step.pieces)
         return len(chunk) * chunk[-1].part.tokens
 
     async def _submit(self, lane: Lane, texts: Sequence[str]) -> list[list[NDArray[np.float32]]]:
         if self._closed:
             raise EmbeddingError("the embedder is closed")
-        request = Request(texts, self._loop.create_future())
+        request = Request(texts, self._loop.create_future(), self._requests)
+        self._requests += 1
         lane.queue.extend(request.jobs)
         self._advance()
         return await request.future
 
     def _advance(self) -> None:
         """Gives the worker its next step if it has none."""
-        while self._running is None:
+        while self._running is None and not self._holds():
             step = self._queries.next_step() or self._passages.next_step()
             if step is None:
                 self._idle.set()
                 return
             try:
-                done = self._loop.run_in_executor(self._executor, self._work, step)
+                self._executor.submit(self._work_and_tell, step)
             except RuntimeError as error:  # the executor was shut down under us, as at interpreter exit
                 for request in step.requests:
                     request.fail(error)
                 continue
             self._idle.clear()
             self._running = (step, self._clock())
-            done.add_done_callback(partial(self._finished, step))
+            self._cancel_hold()
 
-    def _finished(self, step: Step, done: asyncio.Future[_Outcome]) -> None:
+    def _holds(self) -> bool:
+        """Whether the next batch of queries is put off for more of them."""
+        waiting = len(self._queries.waiting())
+        left = self._hold_until - self._clock()
+        if left <= 0 or not 0 < waiting + len(self._queries.pieces) < self._batch_size or self._passages.has_work:
+            return False
+        self._idle.clear()
+        if self._hold is None:
+            self._hold = self._loop.call_later(left, self._end_hold)
+        return True
+
+    def _end_hold(self) -> None:
+        self._hold_until = 0.0
+        if self._cancel_hold():
+            self._advance()
+
+    def _cancel_hold(self) -> bool:
+        """Whether there was one."""
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.cancel()
+        return hold is not None
+
+    def _work_and_tell(self, step: Step) -> None:
+        """Runs on the worker thread. Tells the loop itself: a future's callbacks would be two more of its turns."""
+        outcome: _Outcome | BaseException
+        try:
+            outcome = self._work(step)
+        except BaseException as error:  # noqa: BLE001 -- becomes the EmbeddingError of everyone in the step
+            outcome = error
+        with suppress(RuntimeError):  # the loop was closed, so nobody waits
+            self._loop.call_soon_threadsafe(self._finished, step, outcome)
+
+    def _finished(self, step: Step, outcome: _Outcome | BaseException) -> None:
         """Hands out what the worker made and gives it its next step."""
         self._running = None
-        reason = asyncio.CancelledError() if done.cancelled() else done.exception()
-        if reason is not None:
-            for request in step.requests:
-                request.fail(reason)
+        if self._wait_seconds and not self._closed and step.lane is self._queries and len(step.requests) > 1:
+            self._hold_until = self._clock() + self._wait_seconds
+        if isinstance(outcome, _Outcome):
+            self._hand_out(step.lane, outcome)
         else:
-            self._hand_out(step.lane, done.result())
+            for request in step.requests:
+                request.fail(outcome)
         self._advance()
 
     def _hand_out(self, lane: Lane, outcome: _Outcome) -> None:
@@ -205,9 +249,12 @@ class Batcher:
             outcome.split.append((job, len(parts)))
             pieces.extend(Piece(job, position, part) for position, part in enumerate(parts))
         if pieces:
-            chunk, outcome.rest = take_chunk(pieces, max_tokens=self._chunk_tokens, max_parts=self._batch_size)
+            chunk, outcome.rest = self._take(step, pieces)
             self._encode_chunk(chunk, outcome)
         return outcome
+
+    def _take(self, step: Step, pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
+        return take_chunk(pieces, max_tokens=self._chunk_tokens, max_parts=self._batch_size, in_turn=step.lane.eager)
 
     def _encode_chunk(self, chunk: list[Piece], outcome: _Outcome) -> None:
         """Encodes all at once; when that fails, one by one, so that only what is to blame fails."""

@@ -1,32 +1,35 @@
-"""How many CPUs this process may use: affinity and the container's quota, not the machine's count."""
+"""How many CPUs this process may use: affinity and the container's quota, not the machine's count.
+
+Linux's documentation of control groups says where quotas are: cgroup-v2 (``cpu.max``), and sched-bwc for version 1.
+"""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-__all__ = ["CGROUP_QUOTA", "available_cpus", "model_threads", "threads_of_each"]
+__all__ = ["available_cpus", "model_threads", "threads_of_each"]
 
-CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2, as seen inside a container
+_MEMBERSHIP = "proc/self/cgroup"
+_MOUNT = "sys/fs/cgroup"
+_ONE_CPU = "cpu"  # version 1's controller, which is mounted beside others or under their joined names
 
 
-def available_cpus(quota_file: Path = CGROUP_QUOTA) -> int:
-    """The CPUs in the process's affinity mask, at most its cgroup quota rounded down, at least 1.
+def available_cpus(root: Path = Path("/")) -> int:
+    """The CPUs in the process's affinity mask, at most its cgroup's quota rounded down, at least 1.
+
+    A cpuset is part of the affinity mask. Quotas hold for a group and all below it, so the least of the process's group
+    and those above counts. What is absent or unreadable sets no limit.
 
     Args:
-        quota_file: A cgroup v2 ``cpu.max`` file, ``"<quota|max> <period>"`` in microseconds; one that is
-            absent or unreadable sets no limit.
+        root: Where ``/proc`` and ``/sys`` are.
     """
     try:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # only Linux has affinity masks
         cpus = os.cpu_count() or 1
-    try:
-        quota, period = quota_file.read_text(encoding="ascii").split()[:2]
-        cpus = min(cpus, int(quota) // int(period))
-    except (OSError, ValueError):  # no such file, or "max"
-        pass
-    return max(1, cpus)
+    return max(1, min([cpus, *(int(quota) for quota in _quotas(root))]))
 
 
 def model_threads(threads: int) -> int:
@@ -35,6 +38,7 @@ def model_threads(threads: int) -> int:
     Args:
         threads: As configured. 0 takes one less than the CPUs this process may use: torch's threads spin while they
             wait for each other, so taking every CPU makes an embedding many times slower as soon as anything else runs.
+            With onnxruntime's the last CPU gains nothing for one short text, idle or not, and takes more of its time.
     """
     return threads or max(1, available_cpus() - 1)
 
@@ -47,3 +51,47 @@ def threads_of_each(threads: int, processes: int) -> int:
         processes: How many there are, ≥ 1.
     """
     return threads if threads or processes == 1 else max(1, available_cpus() // processes)
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """CPUs that the groups of this process may use, of those that have a limit."""
+    for folder in _folders(root):
+        for read in (_quota_of_version_2, _quota_of_version_1):
+            try:
+                quota, period = read(folder)
+                if quota > 0 and period > 0:
+                    yield quota / period
+            except (OSError, ValueError):  # no such file, or "max"
+                continue
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """The process's groups, each with all those above it.
+
+    Where a container sees the path of its group on the machine but only its own group's files, those lie at the root.
+    """
+    mount = root / _MOUNT
+    try:
+        lines = (root / _MEMBERSHIP).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = ["0::/"]
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and _ONE_CPU not in controllers.split(","):
+            continue
+        names = [name for name in PurePosixPath(path).parts if name not in ("/", "..")]
+        for hierarchy in dict.fromkeys((controllers, _ONE_CPU)) if controllers else ("", "unified"):
+            yield from (Path(mount, hierarchy, *names[:depth]) for depth in range(len(names), -1, -1))
+
+
+def _quota_of_version_2(folder: Path) -> tuple[int, int]:
+    """Microseconds of processor time in each period of so many."""
+    quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()[:2]
+    return int(quota), int(period)
+
+
+def _quota_of_version_1(folder: Path) -> tuple[int, int]:
+    """The same; −1 is no limit."""
+    quota, period = ((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
+    return int(quota), int(period)

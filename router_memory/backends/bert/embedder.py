@@ -14,7 +14,7 @@ from router_memory.backends.bert.batching import Batcher
 from router_memory.backends.bert.encoder import Encoder, unit_rows
 from router_memory.backends.bert.loading import load_encoder, usual_seconds
 from router_memory.backends.bert.pace import Pace
-from router_memory.backends.bert.runtimes import AUTO, check_runtime, resolve
+from router_memory.backends.bert.runtimes import AUTO, INT8, check_runtime, resolve
 from router_memory.backends.bert.source import Source, find_source
 from router_memory.errors import EmbeddingError, InvalidRequest
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BertEmbedder"]
 
 _WARM_UP_TEXT = "What did we say about the trip last summer?"
+_LONGEST_WAIT_MS = 10.0
 _RETRY_SECONDS = 60.0
 """A load that failed is not tried again before: an export that fails takes seconds of two processors."""
 
@@ -40,6 +41,8 @@ class BertEmbedder:
         query_prefix: Put in front of each part of a query, e.g. ``"query: "`` for E5.
         passage_prefix: Put in front of each part of a passage, e.g. ``"passage: "``.
         batch_size: Most parts in one forward pass, ≥ 1.
+        batch_wait_ms: For so long after a batch of several queries the next ones wait for each other, 0 to 10. Not with
+            ``onnx-int8``, which takes one text at a time.
         threads: CPU threads of the model, ≥ 0; 0 takes one less than the CPUs this process may use. With torch the
             number holds for the whole process, as torch has only one.
         runtime: What computes: ``torch``, ``onnx``, ``onnx-int8``, or ``auto``, which takes ``onnx`` where
@@ -58,6 +61,7 @@ class BertEmbedder:
         query_prefix: str = "",
         passage_prefix: str = "",
         batch_size: int = 16,
+        batch_wait_ms: float = 0.5,
         threads: int = 0,
         runtime: str = AUTO,
         cache: Path | None = None,
@@ -66,6 +70,8 @@ class BertEmbedder:
             raise InvalidRequest("the embedding model has no name", field="model")
         if batch_size < 1:
             raise InvalidRequest("batch_size must be at least 1", field="batch_size")
+        if not 0.0 <= batch_wait_ms <= _LONGEST_WAIT_MS:
+            raise InvalidRequest(f"batch_wait_ms must be from 0 to {_LONGEST_WAIT_MS:g}", field="batch_wait_ms")
         if threads < 0:
             raise InvalidRequest("threads must be at least 0", field="threads", hint="0 means automatic")
         check_runtime(runtime)
@@ -73,6 +79,7 @@ class BertEmbedder:
         self._query_prefix = query_prefix
         self._passage_prefix = passage_prefix
         self._batch_size = batch_size
+        self._batch_wait_seconds = batch_wait_ms / 1000
         self._threads = threads
         self._wanted_runtime = runtime
         self._runtime = ""
@@ -214,6 +221,7 @@ class BertEmbedder:
             split_passage=encoder.split_passage,
             batch_size=self._batch_size,
             pace=pace,
+            wait_seconds=0.0 if encoder.runtime == INT8 else self._batch_wait_seconds,
         )
         return self._batcher
 

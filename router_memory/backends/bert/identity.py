@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from router_memory.backends.bert.digests import Digests
 from router_memory.errors import EmbeddingError
 
 if TYPE_CHECKING:
@@ -44,20 +45,23 @@ class Identity:
     dimension: int
 
 
-def identify(directory: Path, *, query_prefix: str = "", passage_prefix: str = "") -> Identity:
+def identify(
+    directory: Path, *, query_prefix: str = "", passage_prefix: str = "", digests: Digests | None = None
+) -> Identity:
     """Reads a model's files; a gigabyte of weights takes a second or two.
 
     Args:
         directory: A model as sentence-transformers stores it.
         query_prefix: Put in front of queries.
         passage_prefix: Put in front of passages.
+        digests: Where digests of the weights are remembered; ``None`` reads them.
 
     Raises:
         EmbeddingError: The directory holds no weights, or its configuration cannot be read or lacks the dimension.
     """
     try:
         modules = _modules(directory)
-        weights = _weights_digest(directory, modules)
+        weights = _weights_digest(directory, modules, digests or Digests())
         dimension = _dimension(directory, modules)
         settings = {
             "dimension": dimension,
@@ -114,18 +118,21 @@ def _modules(directory: Path) -> list[_Module]:
     return [module for module in modules if module.kind != "Normalize"]
 
 
-def _weights_digest(directory: Path, modules: list[_Module]) -> str:
-    digests = []
+def _weights_digest(directory: Path, modules: list[_Module], remembered: Digests) -> str:
+    digests: list[str] = []
     for path in dict.fromkeys(module.path for module in modules):
         found = (sorted((directory / path).glob(pattern)) for pattern in _WEIGHT_FILES)
-        for file in next((files for files in found if files), []):
-            with file.open("rb") as stream:
-                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        digests += [remembered.of(file, "sha256", _sha256) for file in next((files for files in found if files), [])]
     if not digests:
         raise EmbeddingError(
             f"the embedding model in {directory} has no weights", hint="expected model.safetensors or pytorch_model.bin"
         )
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _dimension(directory: Path, modules: list[_Module]) -> int:

@@ -26,6 +26,7 @@ __all__ = ["Job", "Lane", "Piece", "Request", "Step", "take_chunk"]
 _ADMIT_TEXTS = 64
 _ADMIT_CHARACTERS = 32_768
 _CHARACTERS_PER_TOKEN = 4
+_GIVES_WAY_TO = 8
 
 
 class Request:
@@ -34,10 +35,14 @@ class Request:
     Args:
         texts: At least one.
         future: Gets the rows of each text, float32 of shape (dimension,), one for each of its parts in order.
+        number: How many requests came before it.
     """
 
-    def __init__(self, texts: Sequence[str], future: asyncio.Future[list[list[NDArray[np.float32]]]]) -> None:
+    def __init__(
+        self, texts: Sequence[str], future: asyncio.Future[list[list[NDArray[np.float32]]]], number: int
+    ) -> None:
         self.future = future
+        self.number = number
         self.jobs = [Job(self, index, text) for index, text in enumerate(texts)]
         self._rows: list[dict[int, NDArray[np.float32]]] = [{} for _ in texts]
         self._unsplit = len(texts)
@@ -90,6 +95,11 @@ class Piece:
     position: int
     part: Part
 
+    @property
+    def turn(self) -> int:
+        """Its place among all that waits. A long text's later parts give way to some who came later, not to all."""
+        return self.job.request.number + _GIVES_WAY_TO * self.position
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
@@ -116,8 +126,9 @@ class Lane:
 
     Attributes:
         split: Turns a text into its parts; called on the worker thread.
-        eager: Whether new texts join before every chunk, so that a short one overtakes the parts of a long one
-            (queries); otherwise they wait until all that were admitted are encoded, so that none starves (passages).
+        eager: Whether new texts join before every chunk, in order of arrival but for the later parts of a long one
+            (queries); otherwise they wait until all that were admitted are encoded, short ones first (passages).
+            Neither lets anybody starve.
     """
 
     split: Callable[[str], list[Part]]
@@ -131,6 +142,11 @@ class Lane:
         self.pieces = []
         jobs = self._admit() if self.eager or not pieces else []
         return Step(self, jobs, pieces) if jobs or pieces else None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is queued, wanted or not."""
+        return bool(self.queue or self.pieces)
 
     def waiting(self) -> list[Job]:
         """The texts not admitted yet whose callers still wait."""
@@ -147,16 +163,22 @@ class Lane:
         return jobs
 
 
-def take_chunk(pieces: list[Piece], *, max_tokens: int, max_parts: int) -> tuple[list[Piece], list[Piece]]:
-    """Divides pieces into those that go through the model next and the rest. Short ones go first.
+def take_chunk(
+    pieces: list[Piece], *, max_tokens: int, max_parts: int, in_turn: bool
+) -> tuple[list[Piece], list[Piece]]:
+    """Divides pieces into those that go through the model next, ordered by length, and the rest.
 
     Args:
         pieces: At least one.
         max_tokens: Most tokens of the chunk, padding included; one piece longer than that still goes, alone.
         max_parts: Most pieces of the chunk.
+        in_turn: Whether they go by `Piece.turn`, or short ones first, which wastes least on padding.
     """
-    ordered = sorted(pieces, key=lambda piece: piece.part.tokens)
-    count = 1
-    while count < min(len(ordered), max_parts) and (count + 1) * ordered[count].part.tokens <= max_tokens:
+    ordered = sorted(pieces, key=lambda piece: piece.turn if in_turn else piece.part.tokens)
+    count, longest = 1, ordered[0].part.tokens
+    while count < min(len(ordered), max_parts):
+        longest = max(longest, ordered[count].part.tokens)
+        if (count + 1) * longest > max_tokens:
+            break
         count += 1
-    return ordered[:count], ordered[count:]
+    return sorted(ordered[:count], key=lambda piece: piece.part.tokens), ordered[count:]

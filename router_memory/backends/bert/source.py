@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router_memory.backends.bert.identity import identify
 from router_memory.backends.bert.locating import locate
+from router_memory.backends.bert.onnx.folders import digests_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ def find_source(
         EmbeddingError: There is no such model on this machine.
     """
     directory = locate(model)
-    identity = identify(directory, query_prefix=query_prefix, passage_prefix=passage_prefix)
+    identity = identify(directory, query_prefix=query_prefix, passage_prefix=passage_prefix, digests=digests_of(cache))
     return Source(
         directory,
         identity.fingerprint,

@@ -97,7 +97,7 @@ async def test_batches_are_bounded(batcher: Batcher, gate: Gate) -> None:
     await _queued(*others)
     gate.open()
     await asyncio.gather(first, *others)
-    assert gate.batches[1:] == [["d", "e", "f", "g"], ["h", "a" * 9], ["b" * 9, "c" * 9]]
+    assert gate.batches[1:] == [["a" * 9, "b" * 9], ["d", "c" * 9], ["e", "f", "g", "h"]]
 
 
 async def test_a_part_longer_than_a_chunk_goes_alone(batcher: Batcher, gate: Gate) -> None:
@@ -126,6 +126,22 @@ async def test_a_short_query_overtakes_the_parts_of_a_long_one(batcher: Batcher,
     gate.open()
     await asyncio.gather(long, short)
     assert [batch[0][0] for batch in gate.batches] == ["x", "s", "x", "x"]
+
+
+async def test_no_query_starves(batcher: Batcher, gate: Gate) -> None:
+    """However many short ones come after a long one, and after its later parts."""
+    first = await _running(gate, batcher)
+    waiting = [_query(batcher, "|".join(["x" * 12] * 2))]
+    for _ in range(8):
+        waiting += [_query(batcher, text) for text in ("a", "b", "c", "d")]
+        await _queued(*waiting)
+        gate.let_one()
+        await asyncio.to_thread(gate.wait_for_batch)
+    gate.open()
+    await asyncio.gather(first, *waiting)
+    places = [number for number, batch in enumerate(gate.batches) if "x" * 12 in batch]
+    assert places[0] == 1
+    assert places[1] <= 4
 
 
 async def test_passages_of_one_length_go_together(batcher: Batcher, gate: Gate) -> None:
@@ -312,3 +328,19 @@ async def test_queries_nobody_waits_for_are_no_backlog(batcher: Batcher, gate: G
     await first
     assert alone >= 0.0
     assert gate.batches == [["first"]]
+
+
+async def test_a_loop_that_is_gone_does_not_hurt_the_worker(gate: Gate) -> None:
+    """It finishes its step with nobody to tell."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        gate.shut()
+
+        async def elsewhere() -> None:
+            batcher = _batcher(executor, gate)
+            task = asyncio.create_task(batcher.query("first"))
+            await asyncio.to_thread(gate.wait_for_batch)
+            task.cancel()
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        gate.open()
+        assert await asyncio.wrap_future(executor.submit(lambda: "well")) == "well"

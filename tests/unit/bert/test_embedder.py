@@ -216,6 +216,8 @@ async def test_a_second_event_loop_is_refused(bert: BertEmbedder) -> None:
     [
         (lambda: BertEmbedder(""), "model"),
         (lambda: BertEmbedder(batch_size=0), "batch_size"),
+        (lambda: BertEmbedder(batch_wait_ms=-0.1), "batch_wait_ms"),
+        (lambda: BertEmbedder(batch_wait_ms=11.0), "batch_wait_ms"),
         (lambda: BertEmbedder(threads=-1), "threads"),
         (lambda: BertEmbedder(runtime="tpu"), "runtime"),
     ],

@@ -19,13 +19,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from router_memory.backends.bert import digests as digests_module
 from router_memory.backends.bert import loading as loading_module
 from router_memory.backends.bert.loading import load_encoder, usual_seconds
 from router_memory.backends.bert.onnx import export, exported, find, flaw, folder_of
 from router_memory.backends.bert.onnx import exports as exports_module
 from router_memory.backends.bert.onnx import verification as verification_module
 from router_memory.backends.bert.onnx.encoder import OnnxEncoder
-from router_memory.backends.bert.onnx.manifest import GRAPH, REFERENCE, TOKENIZER, Facts, Manifest, source_digest
+from router_memory.backends.bert.onnx.manifest import (
+    FILES,
+    GRAPH,
+    REFERENCE,
+    WEIGHTS,
+    Facts,
+    Manifest,
+    checksum,
+    source_digest,
+)
 from router_memory.backends.bert.onnx.verification import compare, fixed_parts
 from router_memory.errors import EmbeddingError, MissingExtra
 
@@ -37,7 +47,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.model
 
-FILES = [GRAPH, TOKENIZER, REFERENCE, "manifest.json"]
+ALL = [*FILES, "manifest.json"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +73,7 @@ def making(monkeypatch: pytest.MonkeyPatch, ready: Path) -> list[str]:
 
     def copied(_wanted: Source, runtime: str, target: Path, **_: object) -> Made:
         made.append(runtime)
-        for name in (GRAPH, TOKENIZER, REFERENCE):
+        for name in FILES:
             shutil.copy(ready / name, target / name)
         manifest = json.loads((ready / "manifest.json").read_text())
         return Made(Facts.of(manifest["facts"]), tuple(manifest["tokens"]), manifest["made_with"])
@@ -106,6 +116,30 @@ def test_the_second_time_nothing_is_made(kept: Source, making: list[str]) -> Non
     assert usual_seconds(kept, "onnx") < usual_seconds(kept, "torch") < usual_seconds(kept, "onnx-int8")
 
 
+def test_weights_lie_beside_the_graph(ready: Path) -> None:
+    """Where they are mapped and not parsed at each start."""
+    assert (ready / GRAPH).stat().st_size < 1_000_000
+    assert (ready / WEIGHTS).stat().st_size > 50_000_000
+
+
+def test_files_that_stayed_as_they_were_are_not_read_again(kept: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But by those who ask whether they are whole."""
+    read: list[str] = []
+
+    def noted(file: Path) -> str:
+        read.append(file.name)
+        return checksum(file)
+
+    monkeypatch.setattr(digests_module, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(exports_module, "checksum", noted)
+    assert find(kept, "onnx") is not None
+    assert find(kept, "onnx") is not None
+    assert read.count(WEIGHTS) == 1
+    _flip(folder_of(kept, "onnx") / WEIGHTS)
+    assert find(kept, "onnx") is None
+    assert flaw(kept, "onnx") == f"{WEIGHTS} is damaged"
+
+
 def test_an_export_can_be_made_anew(kept: Source, making: list[str]) -> None:
     """It takes the place of the one before."""
     before = folder_of(kept, "onnx").stat().st_ino
@@ -126,7 +160,7 @@ def _flip(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [(name, damage) for name in FILES for damage in (_truncate, os.unlink)] + [(name, _flip) for name in FILES[:-1]],
+    [(name, damage) for name in ALL for damage in (_truncate, os.unlink)] + [(name, _flip) for name in FILES],
 )
 def test_damage_is_noticed(kept: Source, name: str, damage: Callable[[Path], None]) -> None:
     """Whatever happened to whichever file."""
@@ -135,7 +169,7 @@ def test_damage_is_noticed(kept: Source, name: str, damage: Callable[[Path], Non
     assert flaw(kept, "onnx")
 
 
-@pytest.mark.parametrize(("name", "damage"), [(GRAPH, _flip), ("manifest.json", os.unlink)])
+@pytest.mark.parametrize(("name", "damage"), [(GRAPH, _flip), (WEIGHTS, _flip), ("manifest.json", os.unlink)])
 def test_damage_is_mended(
     kept: Source, making: list[str], name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,7 +219,7 @@ def test_a_group_may_write(kept: Source) -> None:
     assert flaw(kept, "onnx") == ""
 
 
-@pytest.mark.parametrize(("name", "mode"), [(".", 0o777), (GRAPH, 0o666), ("manifest.json", 0o646)])
+@pytest.mark.parametrize(("name", "mode"), [(".", 0o777), (GRAPH, 0o666), (WEIGHTS, 0o666), ("manifest.json", 0o646)])
 def test_what_everybody_may_write_is_not_trusted(kept: Source, making: list[str], name: str, mode: int) -> None:
     """A graph is run as it lies there, and whoever can write it can write its checksum. A new one is made."""
     (folder_of(kept, "onnx") / name).chmod(mode)
@@ -289,7 +323,7 @@ def test_whatever_fails_on_the_way_auto_takes_torch(
 ) -> None:
     """Errors of files and of libraries come as ours, with their cause."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(exports_module, "machine", lambda: "1.0/other")
@@ -426,5 +460,5 @@ print("vector", row[:2].round(4).tolist(), sorted({{"torch", "transformers"}} & 
     assert len(vectors) == 1
     assert vectors.pop().endswith(" []")
     assert sum("exporting the embedding model" in process.stdout for process in done) == 1
-    (model,) = tmp_path.iterdir()
+    (model,) = (folder for folder in tmp_path.iterdir() if folder.name != ".digests")
     assert sorted(entry.name for entry in model.iterdir()) == [".lock", "onnx"]

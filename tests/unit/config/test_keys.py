@@ -63,6 +63,7 @@ OURS = {
     "embedding.query_prefix": "",
     "embedding.passage_prefix": "",
     "embedding.batch_size": 16,
+    "embedding.batch_wait_ms": 0.5,
     "embedding.threads": 0,
     "recall.adaptive_rule": "relative",
     "inject.role": "system",

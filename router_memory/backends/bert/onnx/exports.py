@@ -14,12 +14,11 @@ import numpy as np
 
 from router_memory.backends.bert.onnx.encoder import OnnxEncoder, open_encoder
 from router_memory.backends.bert.onnx.expressible import check_listing
-from router_memory.backends.bert.onnx.folders import folder_of
+from router_memory.backends.bert.onnx.folders import digests_of, folder_of
 from router_memory.backends.bert.onnx.locking import one_at_a_time
 from router_memory.backends.bert.onnx.manifest import (
-    GRAPH,
+    FILES,
     REFERENCE,
-    TOKENIZER,
     Facts,
     Manifest,
     checksum,
@@ -32,7 +31,7 @@ from router_memory.errors import EmbeddingError, MissingExtra, RouterMemoryError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from router_memory.backends.bert.source import Source
@@ -163,7 +162,7 @@ def find(source: Source, runtime: str) -> Export | None:
     with _as_embedding_error(f"the exported model in {folder} cannot be used"):
         try:
             manifest = Manifest.read(folder)
-            manifest.check(folder, source)
+            manifest.check(folder, source, digest=_remembered(source))
             encoder = _opened(folder, manifest.facts, source, runtime)
         except Unusable as reason:
             if os.path.lexists(folder):
@@ -175,6 +174,12 @@ def find(source: Source, runtime: str) -> Export | None:
             with suppress(OSError):  # a folder that is only read is verified at each start
                 replace(manifest, verified_on=(*manifest.verified_on, here)).write(folder)
         return Export(folder, size(folder), None, 0.0, encoder)
+
+
+def _remembered(source: Source) -> Callable[[Path], str]:
+    """`checksum`, which a file that stayed as it was is not read for again."""
+    digests = digests_of(source.cache)
+    return lambda file: digests.of(file, "crc32", checksum)
 
 
 def open_unverified(source: Source, runtime: str) -> OnnxEncoder:
@@ -214,7 +219,7 @@ def _made(folder: Path, source: Source, runtime: str, stop: threading.Event | No
             runtime=runtime,
             source=source_digest(source.directory),
             facts=made.facts,
-            files={name: checksum(target / name) for name in (GRAPH, TOKENIZER, REFERENCE)},
+            files={name: checksum(target / name) for name in FILES},
             tokens=made.tokens,
             verified_on=(machine(),),
             made_with=made.made_with,

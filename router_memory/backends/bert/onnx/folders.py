@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from router_memory.backends.bert.digests import Digests
 from router_memory.errors import EmbeddingError
 
 if TYPE_CHECKING:
     from router_memory.backends.bert.source import Source
 
-__all__ = ["folder_of"]
+__all__ = ["digests_of", "folder_of"]
 
 _PLACE = Path("router-memory", "models")
 
@@ -23,6 +24,14 @@ def folder_of(source: Source, runtime: str) -> Path:
         EmbeddingError: No place is configured and this user has no home folder.
     """
     return (source.cache or _user_cache()) / source.fingerprint.replace("/", "--") / runtime
+
+
+def digests_of(cache: Path | None) -> Digests:
+    """What is remembered of files in a folder of exports, the user's without one; nothing where there is no place."""
+    try:
+        return Digests(cache or _user_cache())
+    except EmbeddingError:
+        return Digests()
 
 
 def _user_cache() -> Path:

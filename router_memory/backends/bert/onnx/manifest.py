@@ -16,13 +16,28 @@ from router_memory.backends.bert.onnx.expressible import listed_modules
 from router_memory.backends.bert.onnx.trust import Unusable, check_rights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from router_memory.backends.bert.source import Source
 
-__all__ = ["FORMAT", "GRAPH", "REFERENCE", "TOKENIZER", "Facts", "Manifest", "checksum", "source_digest"]
+__all__ = [
+    "FILES",
+    "FORMAT",
+    "GRAPH",
+    "REFERENCE",
+    "TOKENIZER",
+    "WEIGHTS",
+    "Facts",
+    "Manifest",
+    "checksum",
+    "source_digest",
+]
 
-FORMAT = 1
+FORMAT = 2
 """Of an export. Raise it with the graph, the texts it is verified on, or what a manifest holds."""
-GRAPH, TOKENIZER, REFERENCE = "model.onnx", "tokenizer.json", "reference.npy"
+GRAPH, WEIGHTS, TOKENIZER, REFERENCE = "model.onnx", "weights.bin", "tokenizer.json", "reference.npy"
+FILES = (GRAPH, WEIGHTS, TOKENIZER, REFERENCE)
+"""Of an export, beside its manifest."""
 _MANIFEST = "manifest.json"
 _BLOCK_BYTES = 1024 * 1024
 _MODE = 0o644
@@ -69,8 +84,8 @@ class Manifest:
         runtime: ``onnx`` or ``onnx-int8``.
         source: Digest of the model's settings and tokenizer, see `source_digest`.
         facts: What an encoder has to know.
-        files: Length and CRC-32 of each file, by name: against damage, which is all that somebody who can write here
-            could be kept from. It takes a fifth of SHA-256's time, at each start.
+        files: Length and CRC-32 of each of `FILES`, by name: against damage, which is all that somebody who can write
+            here could be kept from. It takes a fifth of SHA-256's time.
         tokens: How many tokens each text of the verification has.
         verified_on: Machines with their onnxruntime on which it was verified.
         made_with: Versions of the libraries that made it.
@@ -132,18 +147,23 @@ class Manifest:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Unusable(f"its manifest is damaged: {type(error).__name__}: {error}") from None
 
-    def check(self, folder: Path, source: Source) -> None:
+    def check(self, folder: Path, source: Source, *, digest: Callable[[Path], str] | None = None) -> None:
         """Compares it with the model, every file with its checksum, and rights with what they may be.
+
+        Args:
+            folder: Where it lies.
+            source: The model.
+            digest: What gives `checksum` of a file, remembered perhaps; ``None`` reads it.
 
         Raises:
             Unusable: Something differs.
         """
         if (self.fingerprint, self.source) != (source.fingerprint, source_digest(source.directory)):
             raise Unusable("it was made from other files of the model")
-        check_rights(folder, (_MANIFEST, GRAPH, TOKENIZER, REFERENCE))
-        for name in (GRAPH, TOKENIZER, REFERENCE):
+        check_rights(folder, (_MANIFEST, *FILES))
+        for name in FILES:
             try:
-                same = checksum(folder / name) == self.files.get(name)
+                same = (digest or checksum)(folder / name) == self.files.get(name)
             except OSError as error:
                 raise Unusable(f"{name} cannot be read: {error.strerror}") from None
             if not same:
