@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sqlite3
+import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,7 +23,6 @@ from router_memory.backends.embedded.translate import translating
 from router_memory.errors import BackendError
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
 
     from numpy.typing import NDArray
@@ -30,7 +33,11 @@ __all__ = ["GraphBuilder", "is_due"]
 
 _log = logging.getLogger("router_memory.embedded")
 
-_CHUNK = 512
+_CHUNK = 2_048
+"""Vectors added in one call: enough for all threads, and about half a second that closing may have to wait."""
+_GROWTH = 2
+"""A graph that takes long to make is announced whenever it has grown so many times: searches scan the rest."""
+_PATIENT_PRIORITY = 10
 _MOST_DEAD = 0.10
 _LEAST_TAIL, _MOST_TAIL = 1_000, 5_000
 _TAIL_SHARE = 20
@@ -64,6 +71,23 @@ def is_due(state: UserState) -> bool:
     return state.index_checksum is None or newer > _tail_limit(state) or _dead_share(state) > _MOST_DEAD
 
 
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_THREADS = _processors()
+
+
+def _stand_back() -> None:
+    """Gives this thread, and those that usearch starts from it, a low priority where the system has one of threads.
+
+    So they may be as many as there are processors: they take what searches leave.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PATIENT_PRIORITY)
+
+
 class GraphBuilder:
     """One background thread that keeps the graphs of users past `promote_at` memories.
 
@@ -94,7 +118,7 @@ class GraphBuilder:
         self._failed: dict[str, _Failure] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory-index")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="memory-index", initializer=_stand_back)
 
     @property
     def open_graphs(self) -> int:
@@ -123,10 +147,20 @@ class GraphBuilder:
         """Deletes the files of a user who has no memories left."""
         self._files.keep_only(scope.user_digest, None)
 
-    def sweep(self, connection: sqlite3.Connection) -> None:
-        """Deletes files of earlier runs that no user needs."""
-        rows = connection.execute("SELECT digest, index_checksum FROM users WHERE index_checksum IS NOT NULL")
-        self._files.sweep({f"{digest.hex()}-{checksum}" for digest, checksum in rows})
+    def sweep(self) -> None:
+        """Begins to delete files of earlier runs that no user needs. It looks at all users, so nobody waits for it."""
+        if self._files.exist():
+            self._pending[""] = self._thread.submit(self._sweep)
+
+    def _sweep(self) -> None:
+        try:
+            rows = self._reader.execute("SELECT digest, index_checksum FROM users WHERE index_checksum IS NOT NULL")
+            self._files.sweep({f"{digest.hex()}-{checksum}" for digest, checksum in rows})
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("index files of earlier runs were not looked for: %s", error)
+        finally:
+            with self._lock:
+                self._pending.pop("", None)
 
     def pending(self) -> list[Future[None]]:
         """The work under way."""
@@ -184,18 +218,29 @@ class GraphBuilder:
 
     def _build(self, digest: str, state: UserState, graph: Graph) -> None:
         """Adds what is newer than the graph, chunk by chunk in transactions of their own, and announces it."""
+        announced = max(len(graph), self.promote_at)
         while graph.watermark < state.last_vector:
             if self._stop.is_set():
                 return
             numbers, matrix = self._chunk(state, graph.watermark)
-            graph.add(numbers, matrix)
+            graph.add(numbers, matrix, threads=_THREADS)
             graph.watermark = int(numbers[-1]) if len(numbers) else state.last_vector
+            if len(graph) >= _GROWTH * announced and graph.watermark < state.last_vector:
+                announced = len(graph)
+                if not self._announce(digest, state.key, graph):
+                    return
+        self._announce(digest, state.key, graph)
+
+    def _announce(self, digest: str, user: int, graph: Graph) -> bool:
+        """Writes the graph to a file, and has searches use it. Whether the user is still there."""
         checksum = self._files.write(digest, graph)
-        publish = self._publication(digest, state.key, checksum, graph.watermark, len(graph))
-        if self._connections.submit_write("index", publish).result():
-            finished = self._files.read(digest, checksum, graph.watermark, writable=False)
-            if finished is not None:
-                self._install(state.key, finished)
+        publish = self._publication(digest, user, checksum, graph.watermark, len(graph))
+        if not self._connections.submit_write("index", publish).result():
+            return False
+        finished = self._files.read(digest, checksum, graph.watermark, writable=False)
+        if finished is not None:
+            self._install(user, finished)
+        return True
 
     def _chunk(self, state: UserState, after: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         with transaction(self._reader):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -94,7 +95,7 @@ class Engine:
                     promote_at=promote_at,
                     dimension=self.layout.dimension,
                 )
-                self.builder.sweep(writer)
+                self.builder.sweep()
             except BaseException:
                 for connection in opened:
                     connection.close()
@@ -171,20 +172,22 @@ class Engine:
         self, connection: sqlite3.Connection, query: CandidateQuery, *, patient: bool
     ) -> CandidateSet | None:
         """The candidates; ``None`` when the user's snapshot must be made first, and this call is not to do it."""
-        with self._snapshots.claim(query.scope.user_digest) as alone, transaction(connection):
+        with ExitStack() as claimed, transaction(connection):
+            alone = claimed.enter_context(self._snapshots.claim(query.scope.user_digest))
             state = find_user(connection, query.scope)
             if state is None:
                 return _NOTHING
-            snapshot = None
             if not self._is_large(state):
                 snapshot = self._snapshots.current(connection, state, alone=alone, patient=patient)
                 if snapshot is None:
                     return None
+                claimed.close()
                 project = find_project(connection, query.scope, state.key)
                 holding = records_holding(connection, state.key, query.stems)
-        if snapshot is None:
-            return self._large(connection, query)
-        return search_snapshot(snapshot, query, project, holding)
+                found = search_snapshot(connection, snapshot, query, project, holding)
+                self._snapshots.searched(snapshot)
+                return found
+        return self._large(connection, query)
 
     def _is_large(self, state: UserState) -> bool:
         return state.documents > self.builder.promote_at or not self._snapshots.fits(state)
@@ -247,6 +250,7 @@ class Engine:
                 "hnsw_open": self.builder.open_graphs,
                 "hnsw_bytes": index,
                 "snapshot_bytes": self._snapshots.bytes,
+                "snapshot_vectors": self._snapshots.vectors,
             },
         )
 

@@ -13,6 +13,7 @@ from router_memory.backends.embedded.translate import Damaged
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from router_memory.backends.embedded.snapshot import Snapshot
@@ -23,11 +24,16 @@ _Indices = NDArray[np.int64]
 
 
 def search_snapshot(
-    snapshot: Snapshot, query: CandidateQuery, project: int | None, holding: Sequence[int]
+    connection: sqlite3.Connection,
+    snapshot: Snapshot,
+    query: CandidateQuery,
+    project: int | None,
+    holding: Sequence[int],
 ) -> CandidateSet:
     """The nearest memories united with those that hold one of the query's stems.
 
     Args:
+        connection: Inside a transaction that sees the snapshot's epoch.
         snapshot: The user's memories.
         query: What is looked for.
         project: Key of the scope's project, ``None`` for all.
@@ -39,7 +45,7 @@ def search_snapshot(
     dense = _dense(query, mask, cosines)
     chosen = np.zeros(len(snapshot), np.bool_)
     chosen[dense] = chosen[lexical] = True
-    return _collect(snapshot, query, np.flatnonzero(chosen), cosines)
+    return _collect(connection, snapshot, query, np.flatnonzero(chosen), cosines)
 
 
 def _lexical(
@@ -74,9 +80,13 @@ def _dense(query: CandidateQuery, mask: NDArray[np.bool_] | None, cosines: NDArr
 
 
 def _collect(
-    snapshot: Snapshot, query: CandidateQuery, chosen: _Indices, cosines: NDArray[np.float32] | None
+    connection: sqlite3.Connection,
+    snapshot: Snapshot,
+    query: CandidateQuery,
+    chosen: _Indices,
+    cosines: NDArray[np.float32] | None,
 ) -> CandidateSet:
-    memories = snapshot.memories(chosen.tolist())
+    memories = snapshot.memories(connection, chosen)
     near = [math.nan] * len(memories) if cosines is None else cosines[chosen].tolist()
     parts = snapshot.parts[chosen].tolist()
     return CandidateSet(

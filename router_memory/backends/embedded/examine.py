@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from router_memory.backends.embedded.connection import connect, require_writable
 from router_memory.backends.embedded.hnsw import GraphFiles
-from router_memory.backends.embedded.schema import SCHEMA_VERSION, Layout, adopt, prepare
+from router_memory.backends.embedded.records import HALVES_FROM
+from router_memory.backends.embedded.schema import Layout, adopt, prepare
 from router_memory.backends.embedded.translate import damaged, translating
 from router_memory.errors import BackendError, BackendUnavailable, IndexMismatch
 from router_memory.types import REACHABLE, CheckStatus, Finding, several, size_text
@@ -132,11 +133,12 @@ def _content(connection: sqlite3.Connection, path: Path, settings: Settings) -> 
     """What stands in the file, from its header to its last page."""
     layout = adopt(connection, path)
     log = _log_bytes(path)
+    schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
     yield Finding(
         "database",
         OK,
-        f"{path}, {size_text(path.stat().st_size)}, schema {SCHEMA_VERSION}",
-        data={"path": str(path), "bytes": path.stat().st_size, "schema": SCHEMA_VERSION},
+        f"{path}, {size_text(path.stat().st_size)}, schema {schema}",
+        data={"path": str(path), "bytes": path.stat().st_size, "schema": schema},
     )
     yield _embedder(connection, path, settings, layout)
     began = time.monotonic()
@@ -222,7 +224,10 @@ def _planned(path: Path, settings: Settings, held: _Held | None, planned: int) -
         each, basis = held.bytes / held.memories, f"as those {held.memories:,} here"
     else:
         dimension = settings.layout.dimension if settings.layout else 384
-        each, basis = 4 * dimension + _TEXT_BYTES, "by rule for 200 characters; too few are here to measure"
+        each, basis = (
+            (2 if dimension >= HALVES_FROM else 4) * dimension + _TEXT_BYTES,
+            "by rule for 200 characters; too few are here to measure",
+        )
     needed, free = each * planned, _free(path)
     more = max(0.0, needed - (held.bytes if held else 0))
     tight = free is not None and more > free

@@ -3,6 +3,10 @@
 `<database>.hnsw/<user digest>-<checksum>.usearch` holds half-precision copies of vectors under
 their numbers. The database says which checksum is current and up to which number the vectors are
 in it; so a file that is missing, damaged or of another state of the database is simply made anew.
+
+Reading a gigabyte to compare its checksum takes seconds. What was compared once is therefore remembered in
+`….checked` beside the file, as its inode, size and times of change and of its inode's; while the system gives the same
+ones, nobody has written to it. A graph proposes numbers and no more: whose they are is asked of the database.
 """
 
 from __future__ import annotations
@@ -15,30 +19,35 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
-from usearch.index import Index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from usearch.index import Index
 
-__all__ = ["Graph", "GraphFiles"]
+__all__ = ["CONNECTIVITY", "EXPANSION_ADD", "EXPANSION_SEARCH", "Graph", "GraphFiles"]
 
-_CONNECTIVITY = 16
-_EXPANSION_ADD = 128
-_EXPANSION_SEARCH = 256
+CONNECTIVITY = 16
+EXPANSION_ADD = 128
+EXPANSION_SEARCH = 256
 _READ_BYTES = 1 << 20
+_PAUSE_EVERY = 64
+_SUFFIXES = frozenset({".usearch", ".checked", ".tmp"})
 _ORPHAN_SECONDS = 3_600
 
 
 def _index(dimension: int) -> Index:
+    from usearch.index import Index  # a twentieth of a second, which stores without a graph never need
+
     return Index(
         ndim=dimension,
         metric="ip",
         dtype="f16",
-        connectivity=_CONNECTIVITY,
-        expansion_add=_EXPANSION_ADD,
-        expansion_search=_EXPANSION_SEARCH,
+        connectivity=CONNECTIVITY,
+        expansion_add=EXPANSION_ADD,
+        expansion_search=EXPANSION_SEARCH,
+        enable_key_lookups=False,  # nobody asks for a vector by number, and that table takes memory and time to fill
     )
 
 
@@ -61,10 +70,10 @@ class Graph:
     def __len__(self) -> int:
         return len(self._index)
 
-    def add(self, numbers: NDArray[np.int64], matrix: NDArray[np.float32]) -> None:
+    def add(self, numbers: NDArray[np.int64], matrix: NDArray[np.float32], *, threads: int = 1) -> None:
         """Adds vectors, float32 of shape (n, dimension). Not while others search this graph."""
         if len(numbers):
-            self._index.add(numbers.astype(np.uint64), matrix, threads=1)
+            self._index.add(numbers.astype(np.uint64), matrix, threads=threads)
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """Numbers of about the `count` nearest vectors, nearest first; deleted ones may be among them."""
@@ -74,14 +83,14 @@ class Graph:
 
     def save(self, path: Path) -> None:
         """Writes the graph to a file."""
-        self._index.save(path)
+        self._index.save(path, progress=_let_others_run)
 
     def restore(self, path: Path, *, writable: bool) -> None:
         """Takes the graph from a file: as a copy to add to, or mapped into memory to search."""
         if writable:
-            self._index.load(path)
+            self._index.load(path, progress=_let_others_run)
         else:
-            self._index.view(path)
+            self._index.view(path, progress=_let_others_run)
 
 
 class GraphFiles:
@@ -100,6 +109,10 @@ class GraphFiles:
         """Where the user's graph of that content is."""
         return self.folder / f"{digest}-{checksum}.usearch"
 
+    def exist(self) -> bool:
+        """Whether there may be any."""
+        return self.folder.is_dir()
+
     def bytes(self) -> int:
         """Size of all files."""
         return sum(_size(path) for path in self.folder.glob("*.usearch"))
@@ -117,7 +130,9 @@ class GraphFiles:
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
             checksum = _checksum(draft)
-            draft.replace(self.path(digest, checksum))
+            path = self.path(digest, checksum)
+            draft.replace(path)
+            _remember(path)
         except RuntimeError as error:  # usearch's word for a write that failed
             raise OSError(0, str(error), str(draft)) from error
         finally:
@@ -128,8 +143,10 @@ class GraphFiles:
         """The user's graph, ``None`` when the file is missing or is not what was written."""
         path = self.path(digest, checksum)
         try:
-            if _checksum(path) != checksum:
-                return None
+            if not _is_remembered(path):
+                if _checksum(path) != checksum:
+                    return None
+                _remember(path)
             graph = Graph(self._dimension, watermark, checksum)
             graph.restore(path, writable=writable)
         except (OSError, RuntimeError, ValueError):
@@ -142,6 +159,7 @@ class GraphFiles:
         for path in self.folder.glob(f"{digest}-*.usearch"):
             if path != keep:
                 path.unlink(missing_ok=True)
+                _note(path).unlink(missing_ok=True)
 
     def sweep(self, current: set[str]) -> None:
         """Deletes what no user needs any more and a crash may have left behind.
@@ -152,8 +170,24 @@ class GraphFiles:
         """
         oldest = time.time() - _ORPHAN_SECONDS
         for path in self.folder.glob("*-*"):
-            if path.suffix in {".usearch", ".tmp"} and path.stem not in current and _modified(path) < oldest:
+            if (
+                path.suffix in {".usearch", ".checked", ".tmp"}
+                and path.stem not in current
+                and _modified(path) < oldest
+            ):
                 path.unlink(missing_ok=True)
+
+
+def _let_others_run(done: int, total: int) -> bool:
+    """Usearch keeps the interpreter to itself while it reads or writes a file; where it asks this, others get in."""
+    del total
+    if done % _PAUSE_EVERY == 0:
+        time.sleep(0)
+    return True
+
+
+# usearch compares the annotations with types, which those of this module are not until they are read
+_let_others_run.__annotations__ = {"done": int, "total": int, "return": bool}
 
 
 def _size(path: Path) -> int:
@@ -168,6 +202,31 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return time.time()
+
+
+def _note(path: Path) -> Path:
+    """Where it is remembered that the file's content was compared with its name."""
+    return path.with_suffix(".checked")
+
+
+def _identity(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"
+
+
+def _is_remembered(path: Path) -> bool:
+    try:
+        return _note(path).read_text(encoding="ascii") == _identity(path)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _remember(path: Path) -> None:
+    """Writes down that the file is whole. Where that fails, it is compared again the next time."""
+    try:
+        _note(path).write_text(_identity(path), encoding="ascii")
+    except OSError:
+        return
 
 
 def _checksum(path: Path) -> str:

@@ -1,6 +1,6 @@
 """The candidates of a user too large to be held in memory: an HNSW graph finds numbers, the database gives the rest.
 
-Every cosine that leaves here is computed from the stored float32 vectors; the graph only proposes.
+Every cosine that leaves here is computed from the stored vectors; the graph only proposes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router_memory.backends.embedded.owners import UserState, find_project
-from router_memory.backends.embedded.postings import records_holding
+from router_memory.backends.embedded.postings import document_frequencies, records_holding
 from router_memory.backends.embedded.reads import owned, tally, type_names
 from router_memory.backends.embedded.records import MemoryRow, decode_document, decode_vectors
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
@@ -30,7 +30,9 @@ _FETCH = 2_048
 _FEW = 4_096
 """A filter that leaves no more memories than this is answered by a scan of just those."""
 _OVERFETCH = 2
-_MOST_FETCHED = 4_096
+_FIRST_FETCHED, _MOST_FETCHED = 1_024, 4_096
+_MANY_HOLD = 2_000
+"""Where more memories than this hold a stem, not each is compared with the question: of a million, that is slow."""
 
 _Integers = NDArray[np.int64]
 
@@ -52,6 +54,15 @@ _ALLOWED = """
 SELECT r.number FROM json_each(?2) q CROSS JOIN records r ON r.user = ?1 AND r.number = q.value
 WHERE (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
 ORDER BY r.number
+"""
+_NEAR_HOLDING = """
+SELECT v.record FROM json_each(?2) q CROSS JOIN vectors v ON v.user = ?1 AND v.number = q.value
+WHERE EXISTS (
+  SELECT 1 FROM json_each(?3) s CROSS JOIN postings p ON p.user = ?1 AND p.stem = s.value AND p.record = v.record)
+"""
+_NEWER_HOLDING = """
+SELECT v.record FROM vectors v WHERE v.user = ?1 AND v.number > ?2 AND EXISTS (
+  SELECT 1 FROM json_each(?3) s CROSS JOIN postings p ON p.user = ?1 AND p.stem = s.value AND p.record = v.record)
 """
 _VECTORS = """
 SELECT v.record, v.vector FROM json_each(?2) q CROSS JOIN records r ON r.user = ?1 AND r.number = q.value
@@ -91,10 +102,10 @@ def search_database(
     project = find_project(connection, query.scope, state.key)
     search = _Search(connection, state, query, project, type_names(query.types))
     dense, exact = _dense(search, graph)
-    holding = _allowed(search, records_holding(connection, state.key, query.stems))
+    holding, all_of_them = _holding(search, graph)
     cosines = _cosines(search, {*dense, *holding})
     chosen = {*_nearest(dense, cosines, query.dense_limit), *_nearest(holding, cosines, query.lexical_limit)}
-    return _collect(search, chosen, cosines, exact=exact)
+    return _collect(search, chosen, cosines, exact=exact and all_of_them)
 
 
 def _nearest(numbers: Sequence[int], cosines: dict[int, float], limit: int) -> Sequence[int]:
@@ -156,6 +167,37 @@ def _top_owners(owners: _Integers, scores: NDArray[np.float32], limit: int) -> l
         wanted *= 2
     order = owners[np.argsort(-scores, kind="stable")].tolist()
     return list(dict.fromkeys(order))[:limit]
+
+
+def _holding(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
+    """Numbers of records that hold one of the stems, and whether these are all that do.
+
+    Of a stem that very many hold, the nearest of those are wanted. So the graph is asked for what is near, and that
+    for the stem.
+    """
+    connection, user, query = search.connection, search.state.key, search.query
+    if graph is not None and query.vector is not None:
+        frequencies = document_frequencies(connection, user, query.stems)
+        if sum(frequencies.values()) > _MANY_HOLD:
+            near = _near_holding(search, graph, query.vector)
+            if len(near) >= query.lexical_limit:
+                return near, False
+    return _allowed(search, records_holding(connection, user, query.stems)), True
+
+
+def _near_holding(search: _Search, graph: Graph, vector: NDArray[np.float32]) -> list[int]:
+    """Records that hold one of the stems among the nearest, and among those newer than the graph."""
+    stems = json.dumps(search.query.stems)
+    newer = search.connection.execute(_NEWER_HOLDING, (search.state.key, graph.watermark, stems))
+    tail = [row[0] for row in newer]
+    fetch = _FIRST_FETCHED
+    while True:
+        numbers = json.dumps(graph.nearest(vector, fetch).tolist())
+        found = search.connection.execute(_NEAR_HOLDING, (search.state.key, numbers, stems))
+        near = _allowed(search, sorted({*tail, *(row[0] for row in found)}))
+        if len(near) >= search.query.lexical_limit or fetch >= min(_MOST_FETCHED, len(graph)):
+            return near
+        fetch *= 4
 
 
 def _allowed(search: _Search, numbers: list[int]) -> list[int]:

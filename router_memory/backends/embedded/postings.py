@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,13 +39,19 @@ def records_holding(connection: sqlite3.Connection, user: int, stems: Sequence[s
 
 def add_postings(connection: sqlite3.Connection, user: int, documents: Iterable[tuple[int, Iterable[str]]]) -> None:
     """Enters records, given as number and distinct stems, and counts their stems."""
-    pairs = [(user, stem, number) for number, stems in documents for stem in stems]
-    connection.executemany("INSERT INTO postings (user, stem, record) VALUES (?, ?, ?)", pairs)
-    counts = Counter(stem for _, stem, _ in pairs)
+    holding: defaultdict[str, list[int]] = defaultdict(list)
+    for number, stems in documents:
+        for stem in stems:
+            holding[stem].append(number)
+    ordered = sorted(holding)  # in the order of the table, so that each page is visited once
+    connection.executemany(
+        "INSERT INTO postings (user, stem, record) VALUES (?, ?, ?)",
+        [(user, stem, number) for stem in ordered for number in holding[stem]],
+    )
     connection.executemany(
         "INSERT INTO stems (user, stem, documents) VALUES (?, ?, ?) "
         "ON CONFLICT (user, stem) DO UPDATE SET documents = documents + excluded.documents",
-        [(user, stem, count) for stem, count in counts.items()],
+        [(user, stem, len(holding[stem])) for stem in ordered],
     )
 
 

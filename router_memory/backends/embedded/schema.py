@@ -17,12 +17,25 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "Layout", "adopt", "no_database", "page_size", "prepare"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "Layout",
+    "adopt",
+    "may_hold_halves",
+    "no_database",
+    "page_size",
+    "prepare",
+]
 
 APPLICATION_ID = 0x524D454D
 """``RMEM``, in the header of every file of ours."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of files made from now on. In those of 1 vectors are float32; they are read and written as they are, so that the
+version that made them can read them still. In those of 2 vectors may be float16."""
+
+_READABLE = frozenset({1, 2})
 
 _METRIC = "cosine"
 
@@ -83,7 +96,7 @@ CREATE TABLE vectors (
   user   INTEGER NOT NULL,
   number INTEGER NOT NULL,
   record INTEGER NOT NULL,
-  vector BLOB NOT NULL,                      -- little-endian float32, unit norm
+  vector BLOB NOT NULL,                      -- little-endian float32 or float16, unit norm
   PRIMARY KEY (user, number)
 ) WITHOUT ROWID;
 
@@ -105,6 +118,11 @@ CREATE TABLE tallies (                       -- memories by project and type
 CREATE VIEW memories AS
   SELECT r.*, p.project_id FROM records r LEFT JOIN projects p ON p.key = r.project;
 """
+
+
+def may_hold_halves(connection: sqlite3.Connection) -> bool:
+    """Whether those who read the file know vectors in half precision."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0]) > 1
 
 
 class Layout(NamedTuple):
@@ -192,9 +210,9 @@ def _identified(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
             hint="configure another path; nothing was changed",
         )
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
+    if version not in _READABLE:
         raise BackendRejected(
-            f"{path} has schema {version}, this version reads {SCHEMA_VERSION}",
+            f"{path} has schema {version}, this version reads {min(_READABLE)} to {SCHEMA_VERSION}",
             backend=BACKEND,
             operation="open",
             hint="install the router-memory that wrote it, or configure another path; nothing was changed",

@@ -18,7 +18,8 @@ from router_memory.backends.embedded.owners import (
 )
 from router_memory.backends.embedded.postings import add_postings, purge_postings, remove_postings
 from router_memory.backends.embedded.reads import existing, find_row, owned, type_names
-from router_memory.backends.embedded.records import decode_stems, record_values
+from router_memory.backends.embedded.records import decode_stems, encode_vectors, record_values
+from router_memory.backends.embedded.schema import may_hold_halves
 from router_memory.backends.embedded.translate import Damaged
 from router_memory.storage import encode_document, new_epoch, to_microseconds
 from router_memory.types import (
@@ -104,9 +105,10 @@ def _insert(connection: sqlite3.Connection, scope: Scope, state: UserState, writ
 def _insert_vectors(
     connection: sqlite3.Connection, user: int, record: int, first: int, vectors: NDArray[np.float32]
 ) -> None:
+    halves = may_hold_halves(connection)
     connection.executemany(
         "INSERT INTO vectors (user, number, record, vector) VALUES (?, ?, ?, ?)",
-        [(user, number, record, row.astype("<f4").tobytes()) for number, row in enumerate(vectors, first)],
+        [(user, number, record, row) for number, row in enumerate(encode_vectors(vectors, halves=halves), first)],
     )
 
 

@@ -182,7 +182,7 @@ async def test_an_extension_that_fails_leaves_the_snapshot_whole(
             raise OSError(12, "Cannot allocate memory")
 
         with monkeypatch.context() as failing:
-            failing.setattr(snapshot_module, "_columns", no_room)
+            failing.setattr(snapshot_module, "_starts", no_room)
             with pytest.raises(BackendRejected):
                 await store.candidates(query(ALICE))
         await store.add(ALICE, [memory(ALICE, 5)])
@@ -196,7 +196,7 @@ async def test_a_defect_in_the_background_is_told_once_and_not_repeated(
     """Searches stay exact, and do not begin the build again and again."""
     attempts = 0
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         nonlocal attempts
         attempts += 1
         raise RuntimeError("usearch has a defect")

@@ -100,7 +100,7 @@ async def test_another_embedder_is_refused(file: Path, options: dict[str, Any], 
     assert content(file) == before
 
 
-@pytest.mark.parametrize("schema", [2, 99])
+@pytest.mark.parametrize("schema", [0, 3, 99])
 async def test_another_schema_is_refused(file: Path, schema: int) -> None:
     """A file of an earlier or later version is left alone."""
     with sqlite3.connect(file) as connection:

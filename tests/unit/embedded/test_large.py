@@ -1,0 +1,130 @@
+"""One user with very many memories: what a search, an opening and a build cost is bounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from router_memory.backends.embedded import hnsw
+from router_memory.backends.embedded.builder import GraphBuilder
+from router_memory.types import CandidateQuery, MemoryWrite, Scope
+from tests.contract.samples import memory
+from tests.unit.embedded.stores import opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+ALICE = Scope("alice")
+DIMENSION = 32
+MANY = 3_000
+
+
+def _unit(seed: int, count: int) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).standard_normal((count, DIMENSION), dtype=np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def _writes(count: int, first: int = 0) -> list[MemoryWrite]:
+    """Memories of which every second holds the stem ``tea``."""
+    vectors = _unit(first + 1, count)
+    return [
+        memory(
+            ALICE,
+            first + index,
+            vectors=vectors[index : index + 1],
+            stems={"tea" if index % 2 else "pot": 1, f"n{first + index}": 1},
+        )
+        for index in range(count)
+    ]
+
+
+def _near(writes: list[MemoryWrite], vector: NDArray[np.float32], stem: str, count: int) -> set[str]:
+    holding = [write for write in writes if stem in write.document.stems]
+    holding.sort(key=lambda write: -float(write.vectors[0] @ vector))
+    return {write.record.id for write in holding[:count]}
+
+
+async def test_of_a_stem_that_very_many_hold_the_nearest_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph proposes them, those newer than it are looked at too."""
+    monkeypatch.setattr("router_memory.backends.embedded.large._MANY_HOLD", 500)
+    async with opened(tmp_path / "memories.db", dimension=DIMENSION, promote_at=1_000) as store:
+        writes = _writes(MANY)
+        await store.add(ALICE, writes)
+        await store.settle()
+        newer = _writes(50, first=MANY)
+        await store.add(ALICE, newer)
+        vector = newer[1].vectors[0]
+        query = CandidateQuery(scope=ALICE, vector=vector, stems=("tea",), dense_limit=1, lexical_limit=40)
+        result = await store.candidates(query)
+        found = {candidate.record.id for candidate in result.candidates if "tea" in candidate.document.stems}
+        expected = _near([*writes, *newer], vector, "tea", 40)
+        assert not result.exact
+        assert newer[1].record.id in found
+        assert len(found & expected) >= 38
+
+
+async def test_a_graph_that_was_compared_with_its_name_once_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening it costs the same whatever its size, until somebody writes to the file."""
+    path = tmp_path / "memories.db"
+    async with opened(path, dimension=DIMENSION, promote_at=1_000) as store:
+        await store.add(ALICE, _writes(1_500))
+        await store.settle()
+    (file,) = path.with_name(path.name + ".hnsw").glob("*.usearch")
+    read: list[Path] = []
+    checksum = hnsw._checksum
+
+    def counted(of: Path) -> str:
+        read.append(of)
+        return checksum(of)
+
+    monkeypatch.setattr(hnsw, "_checksum", counted)
+    query = CandidateQuery(scope=ALICE, vector=_unit(9, 1)[0])
+    for expected in ([], [file]):
+        async with opened(path, dimension=DIMENSION, promote_at=1_000) as store:
+            await store.candidates(query)
+            await store.settle()
+            assert not (await store.candidates(query)).exact
+        assert read == expected
+        file.write_bytes(file.read_bytes())
+
+
+async def test_a_long_build_is_of_use_before_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is announced whenever it has doubled, and searches scan only what it does not hold yet."""
+    monkeypatch.setattr("router_memory.backends.embedded.builder._CHUNK", 250)
+    announced: list[int] = []
+    announce = GraphBuilder._announce
+
+    def noted(self: GraphBuilder, digest: str, user: int, graph: hnsw.Graph) -> bool:
+        announced.append(len(graph))
+        return announce(self, digest, user, graph)
+
+    monkeypatch.setattr(GraphBuilder, "_announce", noted)
+    async with opened(tmp_path / "memories.db", dimension=DIMENSION, promote_at=400) as store:
+        await store.add(ALICE, _writes(MANY))
+        await store.settle()
+    assert announced == [1_000, 2_000, MANY]
+
+
+async def test_what_is_decoded_stays_within_its_share(tmp_path: Path) -> None:
+    """Users searched long ago lose their decoded memories first, and then are read again."""
+    users = [Scope(f"user {number}") for number in range(6)]
+    async with opened(tmp_path / "memories.db", dimension=DIMENSION, cache_bytes=12 * 4_096 * 25) as store:
+        for scope in users:
+            await store.add(scope, [memory(scope, seed, vectors=_unit(seed, 1)) for seed in range(10)])
+        found = {}
+        for scope in users:
+            query = CandidateQuery(scope=scope, vector=_unit(3, 1)[0])
+            found[scope] = [candidate.record for candidate in (await store.candidates(query)).candidates]
+        snapshots = store._usable("test")._snapshots
+        assert sum(map(len, snapshots._decoded.values())) == 20
+        assert snapshots.vectors == 60
+        again = await store.candidates(CandidateQuery(scope=users[0], vector=_unit(3, 1)[0]))
+        assert [candidate.record for candidate in again.candidates] == found[users[0]]
