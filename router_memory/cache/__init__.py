@@ -5,19 +5,23 @@ Level 1 is in the process (`LocalCache`), level 2 on a server that all processes
 what they are named after; `pipeline.cached` puts all of it before a search.
 """
 
+from router_memory.cache.begun import Begun
 from router_memory.cache.breaker import Breaker
 from router_memory.cache.embedder import CachedEmbedder
 from router_memory.cache.epochs import Epochs, Mark
-from router_memory.cache.flights import Flight, Flights
+from router_memory.cache.flights import Abandoned, Flight, Flights
 from router_memory.cache.keys import query_key, vector_key
 from router_memory.cache.local import LocalCache
 from router_memory.cache.look import Look
 from router_memory.cache.meters import Meters
+from router_memory.cache.odds import Odds
 from router_memory.cache.shared import PURGE_NOW_SECONDS, SharedCache
 from router_memory.cache.store import CachedStore
 
 __all__ = [
     "PURGE_NOW_SECONDS",
+    "Abandoned",
+    "Begun",
     "Breaker",
     "CachedEmbedder",
     "CachedStore",
@@ -28,6 +32,7 @@ __all__ = [
     "Look",
     "Mark",
     "Meters",
+    "Odds",
     "SharedCache",
     "query_key",
     "vector_key",

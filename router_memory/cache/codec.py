@@ -62,6 +62,7 @@ _COLUMNS: tuple[tuple[str, np.dtype[Any]], ...] = (  # widest first, so that eac
 )
 
 _ENDS = np.dtype("<i4")
+_TYPES: dict[str, MemoryType] = {member.value: member for member in MemoryType}
 _RETRIEVAL_BYTES = 4_000
 _RECORD_BYTES = 900
 _COLUMN_FACTOR = 6
@@ -252,7 +253,7 @@ def _read(body: bytes, epoch: str, scope: Scope) -> Retrieval:
     if ends[0] != 0 or np.any(ends[1:] < ends[:-1]) or at + int(ends[-1]) != len(body):
         raise Unreadable("of another length")
     for kind in kinds:  # a record is read when it is asked for, which is too late to find out
-        MemoryType(kind)
+        _TYPES[kind]
     arrays["frequency"] = arrays["frequency"].reshape(len(stems), count).T  # sums of another order differ
     return Retrieval(
         epoch=epoch,
@@ -272,7 +273,7 @@ class _Records(Sequence[MemoryRecord]):
 
     def __init__(self, body: bytes, start: int, ends: NDArray[np.int32], scope: Scope) -> None:
         self._body = memoryview(body)[start:]
-        self._ends = ends
+        self._ends: list[int] = ends.tolist()
         self._scopes = {scope.project: scope}
         self._user_id = scope.user_id
         self._read: dict[int, MemoryRecord] = {}
@@ -292,7 +293,7 @@ class _Records(Sequence[MemoryRecord]):
         place = range(len(self))[index]
         record = self._read.get(place)
         if record is None:
-            values = orjson.loads(self._body[int(self._ends[place]) : int(self._ends[place + 1])])
+            values = orjson.loads(self._body[self._ends[place] : self._ends[place + 1]])
             record = self._read[place] = _record(values, self._scope(values[1]))
         return record
 
@@ -310,7 +311,7 @@ def _record(values: Sequence[Any], scope: Scope) -> MemoryRecord:
         id=name,
         scope=scope,
         content=content,
-        type=MemoryType(kind),
+        type=_TYPES[kind],
         role=role,
         speaker=speaker,
         conversation_id=conversation,

@@ -48,6 +48,7 @@ class CachedEmbedder:
         size, seconds = (entries, ttl) if self._keeps else (_HANDED_OVER, _HAND_OVER_SECONDS)
         self._vectors: TTLCache[bytes, NDArray[np.float32]] = TTLCache(size, seconds)
         self._flights: Flights[bytes, NDArray[np.float32]] = Flights("router-memory-embed")
+        self._foreseen: set[bytes] = set()  # being embedded for one who has not asked yet
         self._meters = meters
 
     @property
@@ -108,6 +109,19 @@ class CachedEmbedder:
             if vector is not None:
                 self._vectors[_key(text)] = vector
 
+    async def foresee(self, text: str) -> None:
+        """Embeds a query that is likely to be asked for at once; given up with the call, unless that has come."""
+        key = _key(text)
+        if key in self._vectors or self._flights.get(key) is not None:
+            return
+        self._foreseen.add(key)
+        try:
+            await self._flights.begin(key, self._embed(text, key)).answer()
+        except Exception:  # noqa: BLE001 - it is told to those who ask for the vector
+            return
+        finally:
+            self._foreseen.discard(key)
+
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """See `Embedder.embed_query`. A vector that is at hand is given without waiting for anything."""
         key = _key(text)
@@ -117,7 +131,10 @@ class CachedEmbedder:
             return vector.copy()
         flight = self._flights.get(key)
         if flight is not None:
-            self._meters.count("vector.joined")
+            if key in self._foreseen:
+                self._foreseen.discard(key)  # the first who asks is the one whom it is for
+            else:
+                self._meters.count("vector.joined")
             return (await flight.answer()).copy()
         return (await self._flights.begin(key, self._embed(text, key)).answer()).copy()
 
@@ -126,8 +143,10 @@ class CachedEmbedder:
         return await self._embedder.embed_passages(texts)
 
     def backlog_seconds(self, text: str = "") -> float:
-        """See `Embedder.backlog_seconds`; 0 for a query whose vector is at hand."""
-        return 0.0 if text and self.has(text) else self._embedder.backlog_seconds(text)
+        """See `Embedder.backlog_seconds`; 0 for a query whose vector is at hand, or being made for who asks."""
+        if text and ((key := _key(text)) in self._vectors or key in self._foreseen):
+            return 0.0
+        return self._embedder.backlog_seconds(text)
 
     def clear(self) -> int:
         """Forgets every vector in the process. Returns how many there were."""

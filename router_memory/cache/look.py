@@ -1,4 +1,4 @@
-"""One look into level 2: for the answer to a question, and for its vector in case there is none."""
+"""One look into level 2: for the answer to a question, and maybe for its vector in case there is none."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from router_memory.cache.begun import Begun
+
 if TYPE_CHECKING:
     from router_memory.cache.embedder import CachedEmbedder
     from router_memory.cache.shared import SharedCache
     from router_memory.types import Looked, Retrieval, SearchQuery
 
 __all__ = ["Look"]
+
+_VECTOR_WORTH = 0.5
 
 
 class Look:
@@ -23,31 +27,50 @@ class Look:
         query: The question.
     """
 
+    __slots__ = ("_asked", "_asking", "_embedder", "_key", "_looked", "_query", "_shared", "_until", "_with_vector")
+
     def __init__(self, shared: SharedCache, embedder: CachedEmbedder, query: SearchQuery) -> None:
         self._shared = shared
         self._embedder = embedder
         self._query = query
         self._key = shared.key(query)
         self._until = perf_counter() + shared.timeout
-        self._task: asyncio.Task[Looked | None] | None = None
+        # where hits are usual, the vector of a miss is worth a round trip of its own
+        self._with_vector = not shared.odds.usual and not embedder.has(query.text)
+        self._asking: asyncio.Task[Looked | None] | Begun[Looked | None] | None = None
         self._looked: Looked | None = None
         self._asked = False
 
-    def begun(self) -> Look:
-        """The same, going on while something else is done."""
-        self._task = asyncio.create_task(self._ask(), name="router-memory-cache-look")
+    def begun(self, *, alone: bool = False) -> Look:
+        """The same, going on while something else is done.
+
+        Args:
+            alone: By a task of its own, so that it may be awaited by anybody at any time.
+        """
+        asking = self._ask()
+        self._asking = asyncio.create_task(asking, name="router-memory-cache-look") if alone else Begun(asking)
         return self
+
+    async def found(self) -> bool:
+        """Whether there is an answer, of whatever state."""
+        looked = await self._answer()
+        return looked is not None and looked.value is not None
 
     async def read(self, epoch: str) -> Retrieval | None:
         """The answer that was found, if it is of the state that has this epoch."""
         return self._shared.read(await self._answer(), self._query, self._key, epoch)
+
+    def tell(self, *, hit: bool) -> None:
+        """Has the odds take note of what it was worth, once that is known."""
+        if self._looked is not None:
+            self._shared.odds.saw(1.0 if hit else _VECTOR_WORTH if self._looked.vector is not None else 0.0)
 
     async def vector(self, text: str) -> None:
         """Hands the vector of the text that is embedded to the embedder, if the server has it."""
         looked = await self._answer()
         if looked is None:
             return
-        if text == self._query.text:
+        if text == self._query.text and self._with_vector:
             self._embedder.offer(text, looked.vector)
         elif (left := self._until - perf_counter()) > 0:
             await self._embedder.prefetch(text, within=left)
@@ -59,16 +82,18 @@ class Look:
 
     def cancel(self) -> None:
         """Ends what goes on."""
-        if self._task is not None:
-            self._task.cancel()
+        if isinstance(self._asking, Begun):
+            self._asking.close()
+        elif self._asking is not None:
+            self._asking.cancel()
 
     async def _answer(self) -> Looked | None:
-        if self._task is not None:
-            return await self._task
-        return self._looked if self._asked else await self._ask()
+        if self._asked:
+            return self._looked
+        return await (self._ask() if self._asking is None else self._asking)
 
     async def _ask(self) -> Looked | None:
-        self._asked = True
-        wanted = None if self._embedder.has(self._query.text) else self._query.text
+        wanted = self._query.text if self._with_vector else None
         self._looked = await self._shared.look(self._query, self._key, text=wanted)
+        self._asked = True
         return self._looked

@@ -23,6 +23,7 @@ from router_memory.cache.codec import (
 from router_memory.cache.keys import query_key, vector_key, vectors_of
 from router_memory.cache.local import jittered
 from router_memory.cache.look import Look
+from router_memory.cache.odds import Odds
 from router_memory.errors import BackendError, BackendUnavailable
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ _BACKGROUND_SECONDS = 1.0
 _LAST_SECONDS = 0.25
 _FILL_AFTER_SECONDS = 0.005
 """Values are written when the request that they come from is answered."""
+_FILL_BEFORE_SECONDS = 0.05
+"""Values are written by then, whether anything else is to be done or not."""
 _LARGE_BYTES = 512 * 1024
 """Answers from this weight on are encoded on a thread."""
 _PURGE_AGAIN_SECONDS = 1.0
@@ -72,6 +75,7 @@ class SharedCache:
     Attributes:
         server: The server.
         timeout: As given.
+        odds: Of a hit.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class SharedCache:
         self._ttl = ttl
         self._vector_ttl = vector_ttl
         self._meters = meters
+        self.odds = Odds()
         self._breaker = Breaker()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpurged: dict[str, float] = {}  # since when, by user
@@ -97,6 +102,9 @@ class SharedCache:
         self._complained: dict[str, float] = {}
         self._failed_last = _NOBODY, vector_key("", "")
         self._closed = False
+        self._requests = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def open(self) -> None:
         """Makes the clients, and has them connect meanwhile.
@@ -111,6 +119,7 @@ class SharedCache:
     async def close(self) -> None:
         """Ends what is under way after a moment; what is to be forgotten is tried once more, for a second at most."""
         self._closed = True
+        self._idle.set()
         if self._tasks and self._breaker.closed:  # a process that answers one question is to leave its answer
             await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
         tasks = [*self._tasks, *([self._purging] if self._purging is not None else [])]
@@ -142,6 +151,27 @@ class SharedCache:
         return query_key(query, self._fingerprint)
 
     # -- answers
+
+    def came(self) -> None:
+        """Takes note of a request that level 1 has no answer to; values are written when none is under way."""
+        self._requests += 1
+        self._idle.clear()
+
+    def left(self) -> None:
+        """Takes note of its end."""
+        self._requests -= 1
+        if not self._requests:
+            self._idle.set()
+
+    async def _pause(self) -> None:
+        """Waits for a moment in which no request is under way, but not for long."""
+        until = monotonic() + _FILL_BEFORE_SECONDS
+        await asyncio.sleep(_FILL_AFTER_SECONDS)
+        while self._requests and not self._closed and (left := until - monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._idle.wait()
+                    await asyncio.sleep(_FILL_AFTER_SECONDS)  # for its answer, and perhaps the next one comes at once
 
     def look_for(self, query: SearchQuery, embedder: CachedEmbedder) -> Look:
         """A look for the answer to a question, not begun."""
@@ -206,7 +236,7 @@ class SharedCache:
             self._begin(self._keep(query, key, retrieval, lease))
 
     async def _keep(self, query: SearchQuery, key: bytes, retrieval: Retrieval, lease: bytes) -> None:
-        await asyncio.sleep(_FILL_AFTER_SECONDS)
+        await self._pause()
         began = perf_counter()
         ttl = jittered(self._ttl)
         try:
@@ -271,7 +301,7 @@ class SharedCache:
             self._begin(self._keep_vector(key, encode_vector(vector, key)))
 
     async def _keep_vector(self, key: bytes, value: bytes) -> None:
-        await asyncio.sleep(_FILL_AFTER_SECONDS)
+        await self._pause()
         try:
             await self.server.put_vector(key, value, ttl=jittered(self._vector_ttl), within=_BACKGROUND_SECONDS)
         except BackendError as error:

@@ -11,7 +11,7 @@ import math
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from router_memory.cache import Flights
+from router_memory.cache import Abandoned, Begun, Flights
 from router_memory.errors import BackendTimeout, EmbeddingError, MissingExtra
 from router_memory.pipeline.retrieval import Laps, Overloaded
 from router_memory.types import CacheLevel, Retrieved
@@ -76,7 +76,7 @@ class CachedRetriever:
         while perf_counter() < until:
             flight = None if alone else self._flights.get(query)
             if flight is None:
-                return await self._flights.begin(query, self._answer(query, until), until=until).answer()
+                return await self._led(query, until)
             laps = Laps()
             try:
                 retrieval = (await flight.answer()).retrieval
@@ -84,6 +84,8 @@ class CachedRetriever:
                 if until <= flight.until:
                     raise
                 alone = True
+            except Abandoned:
+                continue
             else:
                 alone = retrieval.partial and until > flight.until
                 if not alone and await self._is_new_enough(retrieval, flight, query, visit):
@@ -97,40 +99,73 @@ class CachedRetriever:
     ) -> bool:
         return flight.began >= visit.began or retrieval.epoch == await self._epochs.current(query.scope)
 
-    async def _answer(self, query: SearchQuery, until: float) -> Retrieved:
-        """The answer of level 2, or of the store, which is asked meanwhile unless the epoch is remembered."""
-        visit = _Visit(self._epochs.mark(query.scope))
-        look = None if self._shared is None else await self._look(self._shared, query)
-        remembered = self._epochs.remembered(query.scope)
-        found: Retrieval | None = None
-        asking: asyncio.Task[Asked] | None = None
+    async def _led(self, query: SearchQuery, until: float) -> Retrieved:
+        """The answer to a question that nobody else is asking.
+
+        Level 2 is asked here and now; what costs more is left to a task, which goes on for others when this is
+        cancelled.
+        """
+        flight = self._flights.lead(query, until=until)
+        attempt = _Attempt(_Visit(self._epochs.mark(query.scope)), self._shared)
         try:
-            if look is not None and remembered is not None:
-                found = await look.read(remembered)
-            elif look is not None:
-                look = look.begun()  # before the store is asked, for its answer takes longer to use
-            if found is None:
-                asking = asyncio.create_task(self._direct.asked(query), name="router-memory-ask")
-                if look is not None and remembered is None:
-                    found = await look.read(await self._epoch(query, asking, visit))
+            found = await self._looked(query, attempt, until)
             if found is not None:
-                self._keep(query, found, visit)
-                return self._hit(found, CacheLevel.SHARED, visit)
-            return await self._looked_up(await self._asked(query, asking, visit), look, until, visit)
+                hit = self._hit(found, CacheLevel.SHARED, attempt.visit)
+                flight.land(hit)
+                attempt.close()
+                return hit
+        except BaseException as error:
+            attempt.close()
+            flight.fail(error)
+            raise
+        flight.go_on(self._missed(query, attempt, until)).on_end(lambda _: attempt.close())
+        return await flight.answer()
+
+    async def _looked(self, query: SearchQuery, attempt: _Attempt, until: float) -> Retrieval | None:
+        """The answer of level 2. The store is asked meanwhile, for as much as the odds say."""
+        if self._shared is None or (look := await self._look(self._shared, query)) is None:
+            return None
+        attempt.look, odds = look, self._shared.odds
+        remembered = self._epochs.remembered(query.scope)
+        look.begun(alone=odds.rare)  # before the store is asked, for its answer takes longer to use
+        epoch: Begun[str] | None = None
+        if odds.rare or (remembered is None and not odds.usual):
+            attempt.asking = Begun(self._direct.asked(query))
+        elif remembered is None:
+            epoch = Begun(self._epochs.current(query.scope))
+        try:
+            if odds.rare and attempt.asking is not None:
+                await self._foresee(await attempt.asking, attempt, until)
+            if not await look.found():
+                look.tell(hit=False)
+                return None
+            if remembered is None and attempt.asking is not None:
+                remembered = (await self._asked(query, attempt)).statistics.epoch
+            found = await look.read(await epoch if epoch is not None else remembered or "")
         finally:
-            if asking is not None:
-                asking.cancel()
-            if look is not None:
-                look.cancel()
+            if epoch is not None:
+                epoch.close()
+        look.tell(hit=found is not None)
+        if found is not None:
+            self._keep(query, found, attempt.visit)
+        return found
 
-    async def _epoch(self, query: SearchQuery, asking: asyncio.Task[Asked], visit: _Visit) -> str:
-        """The current one, which the store says sooner or later."""
-        epoch = await self._epochs.at_hand(query.scope)
-        return (await self._asked(query, asking, visit)).statistics.epoch if epoch is None else epoch
+    async def _foresee(self, asked: Asked, attempt: _Attempt, until: float) -> None:
+        """Begins to embed before level 2 has answered."""
+        wait = self._embedder.backlog_seconds(asked.text)
+        if asked.statistics.documents and wait < until - perf_counter() and not self._embedder.has(asked.text):
+            work = self._embedder.foresee(asked.text)
+            attempt.foreseeing = asyncio.create_task(work, name="router-memory-foresee")
+            await asyncio.sleep(0)  # it begins now
 
-    async def _asked(self, query: SearchQuery, asking: asyncio.Task[Asked] | None, visit: _Visit) -> Asked:
-        asked = await (self._direct.asked(query) if asking is None else asking)
-        self._epochs.note(query.scope, asked.statistics.epoch, visit.mark)
+    async def _missed(self, query: SearchQuery, attempt: _Attempt, until: float) -> Retrieved:
+        """The answer of the store."""
+        asked = await self._asked(query, attempt)
+        return await self._looked_up(asked, attempt.look, until, attempt.visit)
+
+    async def _asked(self, query: SearchQuery, attempt: _Attempt) -> Asked:
+        asked = await (self._direct.asked(query) if attempt.asking is None else attempt.asking)
+        self._epochs.note(query.scope, asked.statistics.epoch, attempt.visit.mark)
         return asked
 
     async def _looked_up(self, asked: Asked, look: Look | None, until: float, visit: _Visit) -> Retrieved:
@@ -173,6 +208,32 @@ class CachedRetriever:
         if fit:
             self._local.put(query, retrieval)
         return fit
+
+
+class _Attempt:
+    """What is under way for one question; all of it ends with `close`."""
+
+    __slots__ = ("_shared", "asking", "foreseeing", "look", "visit")
+
+    def __init__(self, visit: _Visit, shared: SharedCache | None) -> None:
+        self.visit = visit
+        self._shared = shared
+        if shared is not None:
+            shared.came()
+        self.look: Look | None = None
+        self.asking: Begun[Asked] | None = None
+        self.foreseeing: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        """Ends what still goes on. To be called once."""
+        if self._shared is not None:
+            self._shared.left()
+        if self.asking is not None:
+            self.asking.close()
+        if self.look is not None:
+            self.look.cancel()
+        if self.foreseeing is not None:
+            self.foreseeing.cancel()
 
 
 class _Visit:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from glide import GlideClient, GlideClusterClient, Route
 
+    from router_memory.backends.valkey.deadline import Deadline
     from router_memory.backends.valkey.settings import Settings
 
 __all__ = ["Argument", "Client", "Cursor", "Reply", "join"]
@@ -47,7 +48,7 @@ class Client:
 
     def __init__(self, glide: GlideClient | GlideClusterClient, *, cluster: bool) -> None:
         self.answered = False
-        self.calls: set[asyncio.Timeout] = set()
+        self.calls: set[Deadline] = set()
         self._glide = glide
         self._cluster = cluster
 
@@ -134,9 +135,8 @@ class Client:
 
     def end_calls(self) -> None:
         """Makes the calls under way on it miss their deadlines now."""
-        for deadline in self.calls:
-            with suppress(RuntimeError):  # it has passed already
-                deadline.reschedule(0)
+        for deadline in tuple(self.calls):
+            deadline.end()
 
     def close(self) -> threading.Thread:
         """Closes the client on a thread, which is returned: glide waits for what it runs, a name look-up for example.

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey.opening import Opening
 from router_memory.backends.valkey.settings import Settings
@@ -14,7 +14,7 @@ from router_memory.backends.valkey.translate import BACKEND, ScriptMissing, tran
 from router_memory.errors import BackendError, BackendUnavailable, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from router_memory.backends.valkey.client import Argument, Client, Cursor, Reply
     from router_memory.backends.valkey.lane import Lane
@@ -265,7 +265,11 @@ class Connection:
     # -- a call
 
     async def _on_control(
-        self, operation: str, send: Callable[[Client], Awaitable[Reply]], key: str | None, seconds: float | None
+        self,
+        operation: str,
+        send: Callable[[Client], Coroutine[Any, Any, Reply]],
+        key: str | None,
+        seconds: float | None,
     ) -> Reply:
         opening = self._usable(operation)
         return await self._call(opening, opening.lane(search=False), operation, send, key, self._limit(seconds))
@@ -278,7 +282,7 @@ class Connection:
         opening: Opening,
         lane: Lane,
         operation: str,
-        send: Callable[[Client], Awaitable[Reply]],
+        send: Callable[[Client], Coroutine[Any, Any, Reply]],
         key: str | None,
         limit: float,
     ) -> Reply:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey.client import Client, join
+from router_memory.backends.valkey.deadline import Deadline
 from router_memory.backends.valkey.lane import Lane
 from router_memory.backends.valkey.translate import NotPrimary, SearchTimeout, Unreachable, translated, translating
 from router_memory.errors import BackendError, BackendTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from router_memory.backends.valkey.client import Reply
     from router_memory.backends.valkey.settings import Settings
@@ -45,7 +45,7 @@ class Opening:
         self._control = control
         self._searches = searches
         control.on_silence = self._doubt_searches
-        self._deadlines: set[asyncio.Timeout] = set()
+        self._deadlines: set[Deadline] = set()
         self._ended = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
 
@@ -72,7 +72,12 @@ class Opening:
         return min(self._searches, key=lambda lane: lane.busy) if search else self._control
 
     async def call(
-        self, lane: Lane, operation: str, send: Callable[[Client], Awaitable[Reply]], key: str | None, limit: float
+        self,
+        lane: Lane,
+        operation: str,
+        send: Callable[[Client], Coroutine[Any, Any, Reply]],
+        key: str | None,
+        limit: float,
     ) -> Reply:
         """What `send` gives on the lane's client, in time or not at all.
 
@@ -88,13 +93,14 @@ class Opening:
         """
         lane.busy += 1
         client: Client | None = None
-        deadline = asyncio.timeout(limit)
+        deadline = Deadline(limit)
         self._deadlines.add(deadline)
         try:
-            async with deadline:
-                client = lane.at_hand() or await lane.ready(operation)
-                client.calls.add(deadline)
-                return await send(client)
+            client = lane.at_hand()
+            if client is None:
+                client = await deadline.keep(lane.ready(operation))
+            client.calls.add(deadline)
+            return await deadline.keep(send(client))
         except self._errors as error:
             found = translated(error, operation, self._location)
             if client is None or lane.uses(client):  # else it is about a client that has been replaced already
@@ -165,9 +171,8 @@ class Opening:
 
     async def _end_calls(self) -> None:
         races = [race for lane in (self._control, *self._searches) if (race := lane.stop()) is not None]
-        for deadline in self._deadlines:
-            with suppress(RuntimeError):  # it has passed already
-                deadline.reschedule(0)
+        for deadline in tuple(self._deadlines):
+            deadline.end()
         if races:
             await asyncio.wait(races)
         while self._deadlines:

@@ -156,8 +156,8 @@ class Reader:
         """Fields of the user's statistics, ``user`` among them, which is checked."""
         values: list[Any] = await self._connection.command(operation, "HMGET", keys.meta, *fields, key=keys.meta)
         user = values[fields.index("user")]
-        with reading(operation, self._connection.location):
-            if user is not None and user != scope.user_id.encode():
+        if user is not None and user != scope.user_id.encode():
+            with reading(operation, self._connection.location):
                 raise Misfiled("another user was found under this user's digest")
         return values
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router_memory.cache import Flights
+from router_memory.cache import Abandoned, Flights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -270,3 +270,63 @@ async def test_it_says_when_it_began_and_until_when_its_leader_waits(flights: Fl
     other = flights.begin("b", work(), until=7.0)
     assert other.until == 7.0
     await asyncio.gather(flight.answer(), other.answer())
+
+
+async def test_one_may_do_the_work_oneself(flights: Flights[str, int]) -> None:
+    """Without a task; those who wait have what it gives."""
+    flight = flights.lead("a", until=7.0)
+    assert [flights.get("a") is flight, flight.until] == [True, 7.0]
+    asking = waiting(flight, 2)
+    await turns()
+    flight.land(3)
+    assert [flight.landed, flights.get("a"), flights._flights] == [True, None, {}]
+    assert await asyncio.gather(*asking) == [3, 3]
+
+
+@pytest.mark.parametrize("waits", [0, 2])
+async def test_ones_own_error_reaches_all(flights: Flights[str, int], waits: int) -> None:
+    """Or nobody, without a complaint."""
+    flight, error = flights.lead("a"), ZeroDivisionError()
+    asking = waiting(flight, waits)
+    await turns()
+    flight.fail(error)
+    assert flights.get("a") is None
+    raised = await asyncio.gather(*asking, return_exceptions=True)
+    assert [one is error for one in raised] == [True] * waits
+
+
+async def test_one_who_leaves_in_the_middle_of_it_says_so(flights: Flights[str, int]) -> None:
+    """Those who wait are not cancelled with the one who is."""
+    flight = flights.lead("a")
+    asking = waiting(flight, 2)
+    await turns()
+    asking[0].cancel()
+    flight.fail(asyncio.CancelledError())
+    raised = await asyncio.gather(*asking, return_exceptions=True)
+    assert list(map(type, raised)) == [asyncio.CancelledError, Abandoned]
+
+
+async def test_the_rest_can_be_left_to_a_task(flights: Flights[str, int]) -> None:
+    """For those who waited before and those who come later; it ends with the last of them."""
+    work = Work()
+    flight = flights.lead("a")
+    early = waiting(flight, 1)
+    await turns()
+    assert flight.go_on(work()) is flight
+    assert [flight.landed, flights.get("a") is flight] == [False, True]
+    late = waiting(flight, 1)
+    await turns()
+    early[0].cancel()
+    await turns()
+    assert [work.cancelled, flight.landed] == [0, False]
+    work.gate.set()
+    assert await late[0] == 1
+    assert flights.get("a") is None
+
+
+async def test_a_flight_without_a_task_has_no_end_to_be_told_of(flights: Flights[str, int]) -> None:
+    """Whoever leads it knows."""
+    flight = flights.lead("a")
+    with pytest.raises(RuntimeError):
+        flight.on_end(lambda _: None)
+    flight.land(1)

@@ -275,7 +275,7 @@ async def test_a_miss_costs_one_look(store: WatchedStore, inline: bool) -> None:
     first, second = cached(store, server), cached(store, server)
     await first.retriever.retrieve(QUERY)
     await settled(first)
-    assert server.calls == ["get", "put_vector", "put"]
+    assert sorted(server.calls) == ["get", "put", "put_vector"]
     server.calls.clear()
     found = await second.retriever.retrieve(asked(dense_limit=51))
     assert [found.level, second.model.queries, second.counted("vector.hit")] == [CacheLevel.MISS, [], 1]
@@ -339,7 +339,11 @@ async def test_equal_questions_at_once_look_once(store: WatchedStore, max_age: f
     hot = cached(store, server, max_age=max_age)
     await hot.epochs.current(ALICE)
     server.calls.clear()
-    found = await asyncio.gather(*(hot.retriever.retrieve(QUERY) for _ in range(50)))
+    server.gate.clear()
+    asking = [asyncio.create_task(hot.retriever.retrieve(QUERY)) for _ in range(50)]
+    await asyncio.sleep(0)
+    server.gate.set()
+    found = await asyncio.gather(*asking)
     assert server.calls.count("get") == 1
     assert sorted(one.level for one in found) == [CacheLevel.JOINED] * 49 + [CacheLevel.SHARED]
 
@@ -354,6 +358,158 @@ async def test_without_a_model_a_user_without_memories_needs_none(store: Watched
     hot.model.identify = missing  # type: ignore[method-assign]
     found = await hot.retriever.retrieve(asked(scope=Scope("nobody")))
     assert [found.level, len(found.retrieval.records)] == [CacheLevel.MISS, 0]
+
+
+# -- what a look prepares for
+
+
+def known(hot: Cached, share: float) -> Cached:
+    """The same after looks of which this share were hits."""
+    assert hot.shared is not None
+    hot.shared.odds.share = share
+    return hot
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_where_hits_are_usual_nothing_but_the_epoch_is_asked_of_the_store(
+    store: WatchedStore, monkeypatch: pytest.MonkeyPatch, inline: bool
+) -> None:
+    """And no vector of the cache."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    vectors: list[bytes | None] = []
+    get = server.get
+
+    async def watched(user: str, field: bytes, *, vector: bytes | None = None, within: float) -> Any:
+        vectors.append(vector)
+        return await get(user, field, vector=vector, within=within)
+
+    monkeypatch.setattr(server, "get", watched)
+    store.inline = inline
+    store.calls.clear()
+    hot = known(cached(store, server), 1.0)
+    assert (await hot.retriever.retrieve(QUERY)).level is CacheLevel.SHARED
+    assert [store.calls, vectors] == [{"epoch": 1}, [None]]
+
+
+async def test_where_hits_are_usual_a_miss_fetches_the_vector_by_itself(store: WatchedStore) -> None:
+    """It is one round trip more, and no embedding."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    await store.add_elsewhere(ALICE, "green tea elsewhere")
+    server.calls.clear()
+    hot = known(cached(store, server), 1.0)
+    found = await hot.retriever.retrieve(QUERY)
+    assert "green tea elsewhere" in contents(found)
+    assert [found.level, hot.model.queries, server.calls] == [CacheLevel.MISS, [], ["get", "get_vector"]]
+    await settled(hot)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("inline", [True, False])
+async def test_a_write_before_the_look_is_seen_whatever_the_odds(
+    store: WatchedStore, inline: bool, share: float
+) -> None:
+    """The epoch is read after the request came."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    await store.add_elsewhere(ALICE, "green tea elsewhere")
+    store.inline = inline
+    hot = known(cached(store, server), share)
+    assert "green tea elsewhere" in contents(await hot.retriever.retrieve(QUERY))
+    assert hot.counted("level 2.dead") == 1
+    await settled(hot)
+
+
+async def test_where_hits_are_rare_the_model_does_not_wait_for_the_cache(store: WatchedStore) -> None:
+    """It embeds while level 2 is asked, once, for the one who asks."""
+    server = MemoryHotCache()
+    server.gate.clear()
+    hot = known(cached(store, server), 0.0)
+    asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
+    await hot.model.asked.wait()
+    assert server.calls == ["get"]
+    server.gate.set()
+    assert (await asking).level is CacheLevel.MISS
+    assert [len(hot.model.queries), hot.counted("vector.miss"), hot.counted("vector.joined")] == [1, 1, 0]
+    await settled(hot)
+    await nothing_goes_on()
+
+
+async def test_where_hits_are_rare_a_hit_ends_the_embedding(store: WatchedStore) -> None:
+    """It is not waited for, and such a guess is not made again soon."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    hot = known(cached(store, server), 0.0)
+    hot.model.gate.clear()
+    server.gate.clear()
+    asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
+    await hot.model.asked.wait()
+    server.gate.set()
+    assert (await asking).level is CacheLevel.SHARED
+    await nothing_goes_on()
+    assert hot.shared is not None
+    assert not hot.shared.odds.rare
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+async def test_a_request_that_is_given_up_leaves_nothing_behind(store: WatchedStore, share: float) -> None:
+    """Neither a look nor an embedding, and no request that fills would wait for."""
+    server = MemoryHotCache()
+    server.gate.clear()
+    store.inline = False
+    hot = known(cached(store, server), share)
+    hot.model.gate.clear()
+    asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert server.calls == ["get"]
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await nothing_goes_on()
+    assert hot.shared is not None
+    assert hot.shared._requests == 0
+
+
+async def test_who_waits_for_a_look_that_was_given_up_looks_anew(store: WatchedStore) -> None:
+    """The others are not cancelled with the one who looked."""
+    server = MemoryHotCache()
+    server.gate.clear()
+    hot = cached(store, server)
+    leader, follower = (asyncio.create_task(hot.retriever.retrieve(QUERY)) for _ in range(2))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert server.calls == ["get"]
+    leader.cancel()
+    await asyncio.wait({leader})
+    server.gate.set()
+    assert SAID[0] in contents(await follower)
+    assert [leader.cancelled(), server.calls.count("get")] == [True, 2]
+    await settled(hot)
+
+
+async def test_values_are_written_when_nobody_asks(store: WatchedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or after a while at the latest."""
+    monkeypatch.setattr("router_memory.cache.shared._FILL_BEFORE_SECONDS", 60.0)
+    server = MemoryHotCache()
+    hot = cached(store, server)
+    assert hot.shared is not None
+    hot.shared.came()
+    await hot.retriever.retrieve(QUERY)
+    await asyncio.wait(tuple(hot.shared._tasks), timeout=0.02)
+    assert [server.calls, len(hot.shared._tasks)] == [["get"], 2]
+    hot.shared.left()
+    await settled(hot)
+    assert sorted(server.calls) == ["get", "put", "put_vector"]
+    monkeypatch.setattr("router_memory.cache.shared._FILL_BEFORE_SECONDS", 0.02)
+    hot.shared.came()
+    await hot.retriever.retrieve(asked("rice"))
+    await settled(hot)
+    assert server.calls.count("put") == 2
 
 
 # -- single flight
