@@ -134,11 +134,12 @@ class MainIndex:
         if self._verifying is None or self._verifying.done():
             self._verifying = asyncio.create_task(self._verify(operation, key), name="router-memory-verify")
             self._verifying.add_done_callback(_retrieve)
-        try:
-            async with asyncio.timeout(self._connection.timeout if within is None else max(within, 0.001)):
-                await asyncio.shield(self._verifying)
-        except TimeoutError as error:
-            raise translated(error, operation, self._connection.location) from error
+        # Not `asyncio.timeout`, which cancels the task it was entered in: a read may be begun by one and ended by another.
+        seconds = self._connection.timeout if within is None else max(within, 0.001)
+        done, _ = await asyncio.wait([self._verifying], timeout=seconds)
+        if not done:
+            raise translated(TimeoutError(), operation, self._connection.location)
+        await asyncio.shield(self._verifying)
 
     async def _verify(self, operation: str, key: str | None) -> None:
         where = schema_key(self.prefix) if key is None else key

@@ -96,7 +96,7 @@ class Found:
         epoch_before, epoch_after: The user's epoch around the searches; ``None`` without data.
         layout: What the user's data say they are; ``None`` without data.
         documents, vectors: How many the user has.
-        counted: How many of them the index over everything holds, before the searches and maybe after.
+        counted: How many of them the index that is searched by vector holds, before the searches and after.
         filling: Whether an index that was searched said that it is not whole.
         dense, lexical: Cosine by id, not clipped; NaN without a query vector.
         rows: The hashes by id.
@@ -200,19 +200,17 @@ def commands(plan: Plan, index: str, shape: Shape) -> Iterator[tuple[str, Comman
     milliseconds = min(max(1, int(plan.left * 1000)), LONGEST_TIMEOUT_MS)
     options = Options(timeout_ms=milliseconds, local=plan.local, vectors=plan.vectors)
     where = owned_by(query.scope, query.types)
-    counting = counted(index, plan.keys.user, options)
     yield META, ("HMGET", meta, "epoch", "user", "documents", "vectors", "layout")
-    if plan.graph is not None:
-        yield PROMOTED, ("FT.INFO", plan.graph)
+    whole: list[tuple[str, Command]] = []
+    if plan.graph is not None:  # counting a large user takes longer than the search
+        whole.append((PROMOTED, ("FT.INFO", plan.graph)))
         if query.stems:
-            yield INDEX, ("FT.INFO", index)
+            whole.append((INDEX, ("FT.INFO", index)))
     elif plan.asks:
-        yield COUNT, counting
+        whole.append((COUNT, counted(index, plan.keys.user, options)))
+    yield from whole
     yield from _searches(plan, index, shape, where, options)
-    if plan.local and plan.graph is not None:
-        yield PROMOTED, ("FT.INFO", plan.graph)
-    elif plan.asks:
-        yield COUNT, counting
+    yield from whole
     yield EPOCH, ("HGET", meta, "epoch")
 
 
