@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from router_memory.cli.entry import main
+from typing import NoReturn
 
 __all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Runs the command of this process's arguments and exits."""
+    from router_memory.cli.process import begin
+
+    begin()
+    from router_memory.cli.entry import main as run  # after `begin`: it loads the half of what a command needs
+
+    run()

@@ -1,4 +1,4 @@
-"""The command tree."""
+"""The command tree: all of it, or the one command that is run, so that no other is loaded."""
 
 from __future__ import annotations
 
@@ -6,27 +6,48 @@ import logging
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from router_memory import __version__
-from router_memory.cli import (
-    cache,
-    check,
-    demo,
-    doctor,
-    mcp,
-    memories,
-    model,
-    operations,
-    serve,
-    transfer,
-    tune,
-    upstream,
-)
 
-__all__ = ["Session", "app"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Session", "tree"]
+
+_COMMANDS = {
+    "demo": "demo:demo",
+    "serve": "serve:serve",
+    "tune": "tune:tune",
+    "add": "memories:add",
+    "search": "memories:search",
+    "get": "memories:get",
+    "list": "memories:list_",
+    "update": "memories:update",
+    "forget": "operations:forget",
+    "stats": "operations:stats",
+    "export": "transfer:export",
+    "import": "transfer:import_",
+    "doctor": "doctor:doctor",
+    "upstream": "upstream:upstream",
+    "mcp": "mcp:mcp",
+}
+"""The module here and the function of each command, in the order of the help."""
+_GROUPS = {
+    "config": ("Looks at configuration files.", {"check": "check:check"}),
+    "cache": (
+        "Looks into the hot cache, and empties it.",
+        {"stats": "cache:stats", "clear": "cache:clear"},
+    ),
+    "model": (
+        "Exports, verifies and times the embedding model.",
+        {"export": "model:export", "verify": "model:verify", "bench": "model:bench"},
+    ),
+}
+"""The help and the commands of each group of commands."""
 
 
 @dataclass(slots=True)
@@ -40,42 +61,40 @@ class Session:
     debug: bool = False
 
 
-app = typer.Typer(
-    name="router-memory",
-    help="Memory for LLM routers and gateways: try it, look into it, correct it.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 store or cache away, 130 interrupted.",
-    invoke_without_command=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
-_config = typer.Typer(name="config", help="Looks at configuration files.", invoke_without_command=True)
-_model = typer.Typer(name="model", help="Exports, verifies and times the embedding model.", invoke_without_command=True)
-_cache = typer.Typer(name="cache", help="Looks into the hot cache, and empties it.", invoke_without_command=True)
+def tree(first: str | None = None) -> typer.Typer:
+    """The program as typer has it.
 
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.add_typer(_config)
-_config.command("check")(check.check)
-app.command("tune")(tune.tune)
-app.command("add")(memories.add)
-app.command("search")(memories.search)
-app.command("get")(memories.get)
-app.command("list")(memories.list_)
-app.command("update")(memories.update)
-app.command("forget")(operations.forget)
-app.command("stats")(operations.stats)
-app.add_typer(_cache)
-_cache.command("stats")(cache.stats)
-_cache.command("clear")(cache.clear)
-app.add_typer(_model)
-_model.command("export")(model.export)
-_model.command("verify")(model.verify)
-_model.command("bench")(model.bench)
-app.command("export")(transfer.export)
-app.command("import")(transfer.import_)
-app.command("doctor")(doctor.doctor)
-app.command("upstream")(upstream.upstream)
-app.command("mcp")(mcp.mcp)
+    Args:
+        first: What is typed first. Where it is a command or a group, no other is in the tree; anything else, and
+            ``None``, gives the whole tree, which knows what to say of it.
+    """
+    alone = first if first in _COMMANDS or first in _GROUPS else None
+    app = typer.Typer(
+        name="router-memory",
+        help="Memory for LLM routers and gateways: try it, look into it, correct it.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 store or cache away, 130 interrupted.",
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(_root)
+    for name, place in _COMMANDS.items():
+        if alone in (None, name):
+            app.command(name)(_function(place))
+    for name, (text, commands) in _GROUPS.items():
+        if alone in (None, name):
+            group = typer.Typer(name=name, help=text, invoke_without_command=True)
+            group.callback()(_help_without_command)
+            for nested, place in commands.items():
+                group.command(nested)(_function(place))
+            app.add_typer(group)
+    return app
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(f"router_memory.cli.{module}"), name)
+    return found
 
 
 def _print_version(wanted: bool) -> None:
@@ -84,7 +103,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     context: typer.Context,
     debug: Annotated[
@@ -103,21 +121,6 @@ def _root(
             context.obj.debug = True
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
         warnings.resetwarnings()
-    _help_without_command(context)
-
-
-@_config.callback()
-def _config_root(context: typer.Context) -> None:
-    _help_without_command(context)
-
-
-@_model.callback()
-def _model_root(context: typer.Context) -> None:
-    _help_without_command(context)
-
-
-@_cache.callback()
-def _cache_root(context: typer.Context) -> None:
     _help_without_command(context)
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from router_memory.cli.app import Session, app
+from router_memory.cli.app import Session, tree
 from router_memory.cli.notices import Notices
 from router_memory.cli.output import OutputClosed, one_line
+from router_memory.cli.process import leave
 from router_memory.errors import BackendUnavailable, ConfigError, InvalidRequest, RouterMemoryError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def main() -> NoReturn:
     if code == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses Ctrl-C again while threads end is not shown them
     _flush()
-    sys.exit(code)
+    leave(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,7 +64,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     session = Session()
     try:
-        result = typer.main.get_command(app).main(
+        first = next((each for each in arguments if not each.startswith("-")), None)
+        result = typer.main.get_command(tree(first)).main(
             list(arguments), prog_name=PROGRAM, standalone_mode=False, obj=session
         )
         sys.stdout.flush()

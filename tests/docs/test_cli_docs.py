@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from router_memory.cli.app import app
+from router_memory.cli.app import tree
 from router_memory.storage.portable import FIELDS, from_line, to_line
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def documented(section: str) -> set[str]:
     return names
 
 
-COMMANDS = dict(commands(typer.main.get_command(app), "router-memory"))
+COMMANDS = dict(commands(typer.main.get_command(tree()), "router-memory"))
 SECTIONS = dict(re.findall(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 

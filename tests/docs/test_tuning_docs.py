@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from router_memory.cli.app import app
+from router_memory.cli.app import tree
 from router_memory.config import load_config
 from router_memory.tuning import parse_objective
 
@@ -21,7 +21,7 @@ def test_the_command_is_understood() -> None:
     (command,) = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
     program, name, *arguments = shlex.split(command.replace("\\\n", ""))
     assert (program, name) == ("router-memory", "tune")
-    known = typer.main.get_command(app).commands["tune"]  # type: ignore[attr-defined]  # a group has them
+    known = typer.main.get_command(tree()).commands["tune"]  # type: ignore[attr-defined]  # a group has them
     given = known.make_context(name, arguments).params
     assert (ROOT / given["data"]).is_file()
     assert given["decision"] in load_config(ROOT / given["config"]).decisions

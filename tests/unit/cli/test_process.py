@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import router_memory
+from router_memory.cli.app import tree
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "numpy", "yaml", "sentence_transformers", "usearch", "sqlite3", "glide"}
@@ -50,6 +53,86 @@ def test_commands_that_embed_nothing_load_no_torch(tmp_path: Path) -> None:
         "print(codes, 'torch' in sys.modules)"
     )
     assert python(code).stdout.splitlines()[-1] == "[0, 1, 0, 0, 0] False"
+
+
+def test_a_command_loads_no_other(tmp_path: Path) -> None:
+    """What the whole help needs is the time of a search."""
+    code = (
+        "import sys\n"
+        "from router_memory.cli.entry import run\n"
+        "run(['search', '--help'])\n"
+        "ours = 'router_memory.cli.'\n"
+        "print(*sorted(name.removeprefix(ours) for name in sys.modules if name.startswith(ours)), file=sys.stderr)"
+    )
+    loaded = set(python(code).stderr.split())
+    assert "memories" in loaded
+    assert not loaded & {"cache", "check", "demo", "doctor", "mcp", "model", "operations", "serve", "transfer", "tune"}
+
+
+@pytest.mark.parametrize(("typed", "whole"), [("search", False), ("cache", False), ("serach", True), (None, True)])
+def test_the_tree_holds_what_is_typed_or_everything(typed: str | None, whole: bool) -> None:
+    """A name nobody knows finds all there are, for the error to be about them."""
+    names = set(typer.main.get_command(tree(typed)).commands)  # type: ignore[attr-defined]  # a group has them
+    assert names == ({name for name in COMMANDS if " " not in name} | {"tune"} if whole else {typed})
+
+
+def test_completion_knows_every_command_and_loads_nothing_heavy() -> None:
+    """It runs at each press of a key."""
+    environment = {**os.environ, "_ROUTER_MEMORY_COMPLETE": "complete_bash"}
+    environment |= {"COMP_WORDS": "router-memory se", "COMP_CWORD": "1"}
+    code = (
+        "import sys\n"
+        "from router_memory.cli.entry import run\n"
+        f"run([]); print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    ran = python(code, env=environment)
+    assert (ran.stdout.split(), ran.stderr) == (["serve", "search"], "[]\n")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_what_is_registered_for_the_exit_is_done(before: bool) -> None:
+    """By whoever runs the program as by its commands, though it may leave out the interpreter's end after that."""
+    registered = "import atexit, sys; atexit.register(lambda: sys.stdout.write('registered\\n'))"
+    parts = ["from router_memory.cli import main", "from router_memory.cli.process import begin; begin()"]
+    code = "\n".join([registered, *parts, "main()"] if before else [*parts, registered, "main()"])
+    ran = python(code, "get", "0", "--user", "u", "--config", "/no/such.yaml")
+    assert (ran.returncode, ran.stdout) == (2, "registered\n")
+
+
+def test_the_end_of_the_interpreter_is_left_out() -> None:
+    """It takes the modules apart, which nobody needs."""
+    code = "class Last:\n    def __del__(self): print('taken apart')\nlast = Last()\n"
+    assert python(code).stdout == "taken apart\n"
+    assert python(code + MAIN, "--version").stdout == f"router-memory {router_memory.__version__}\n"
+
+
+def test_threads_end_before_the_process() -> None:
+    """As Python does it."""
+    code = (
+        "import threading\n"
+        "from router_memory.cli import main\n"
+        "def late():\n"
+        "    threading.main_thread().join()\n"
+        "    print('thread')\n"
+        "threading.Thread(target=late).start()\n"
+        "main()"
+    )
+    ran = python(code, "--version")
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "thread")
+
+
+def test_garbage_is_collected_as_usual_after_the_first_time() -> None:
+    """The first is put off while modules load."""
+    code = (
+        "import gc\n"
+        "usual = gc.get_threshold()\n"
+        "from router_memory.cli.process import begin\n"
+        "begin()\n"
+        "held = gc.get_threshold()[0] > 100 * usual[0]\n"
+        "gc.collect()\n"
+        "print(held, gc.get_threshold() == usual, gc.get_freeze_count() > 0, gc.callbacks)"
+    )
+    assert python(code).stdout == "True True True []\n"
 
 
 def test_version() -> None:
