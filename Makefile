@@ -11,7 +11,7 @@ VALKEY ?= localhost:6379
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-full test-valkey lint types layers unit bench lock clean
+.PHONY: help demo serve test test-full test-valkey lint types layers unit bench bench-full lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,8 +63,11 @@ test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (a 
 test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait valkey` started
 	@ROUTER_MEMORY_TEST_VALKEY=$(VALKEY) $(BIN)/pytest $(ARGS)
 
-bench: $(VENV)/.dev  ## time the stages and write bench/results/local/*.json
-	@$(BIN)/python -m bench.stages $(ARGS)
+bench: $(VENV)/.dev  ## every benchmark's quick run, some twenty minutes; bench/README.md
+	@$(BIN)/python -m bench all --quick $(ARGS)
+
+bench-full: $(VENV)/.dev  ## every benchmark at full size, about three hours (ARGS="--data FILE ...")
+	@$(BIN)/python -m bench all $(ARGS)
 
 lock: $(VENV)/.dev  ## resolve the lock files anew
 	@$(PIP) install pip-tools

@@ -26,7 +26,7 @@ class Claim:
     met: bool | None = None
 
     def document(self) -> dict[str, Any]:
-        """JSON-compatible."""
+        """JSON-compatible; see `bench.document.Stated`."""
         return {"value": self.value} | ({"target": self.target, "met": self.met} if self.target else {})
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import math
+import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
@@ -15,15 +17,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.claims import Claim, table
+from bench.document import Document, Environment, Stated, UnreadableDocument, plain, read, write
+from bench.document import Part as Measured
 from bench.environment import environment
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Part", "argument_parser", "measure_parts"]
+__all__ = ["Part", "argument_parser", "document_part", "measure_parts"]
 
 Part = Callable[[Any], Awaitable[tuple[Mapping[str, Any], list[Claim]]]]
 
+_PATH = re.compile(r"(?<![^\s=:,'\"])/(?:[^\s/:,]+/)+([^\s/:,]*)")
 _RESULTS = Path(__file__).parent / "results" / "local"
 
 
@@ -77,17 +82,7 @@ def measure_parts(
         facts: What else the document is to say, JSON-compatible.
     """
     path: Path = arguments.json
-    document = _document(
-        {
-            "benchmark": benchmark,
-            "environment": environment(arguments.seed) | {"servers": servers},
-            "settings": asdict(settings),
-            **facts,
-            "summary": {},
-            "parts": {},
-        },
-        path,
-    )
+    document = _document(benchmark, path)
     command = _command(benchmark, arguments, options)
     claims: list[Claim] = []
     for name in arguments.parts:
@@ -95,22 +90,74 @@ def measure_parts(
         part: Part = import_module(f"bench.{benchmark}.{name}").measure
         figures, found = asyncio.run(_run(part, settings))
         claims += found
-        document["parts"][name] = {"command": command, **figures}
-        document["summary"][name] = {claim.name: claim.document() for claim in found}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        document.parts[name] = document_part(
+            command=command,
+            quick=arguments.quick,
+            environment=environment(arguments.seed) | {"servers": dict(servers)},
+            settings=asdict(settings),
+            facts=facts,
+            claims=found,
+            figures=figures,
+        )
+        write(document, path)
         print(f"{table(found)}\n", flush=True)
     print(f"{table(claims)}\n\nwritten to {path}")
 
 
-def _document(base: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What the figures go into. Other parts of a file made with the same settings stay, so that one can be repeated."""
+def document_part(
+    *,
+    command: str,
+    quick: bool,
+    environment: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    claims: Sequence[Claim],
+    figures: Mapping[str, Any],
+) -> Measured:
+    """A part as the document has it; see `bench.document.Part` for what is what.
+
+    A value that is no number, such as the ratio to nothing, becomes null, which meets no target. Of a file that was
+    named by its whole path only the name is kept: documents are published, and folders are the machine's own.
+    """
+    stated = []
+    for claim in claims:
+        known = math.isfinite(claim.value)
+        met = bool(claim.met) and known if claim.target else None
+        stated.append(
+            Stated(name=claim.name, value=float(claim.value) if known else None, target=claim.target, met=met)
+        )
+    return Measured(
+        command=_without_folders(command),
+        quick=quick,
+        environment=Environment.model_validate(environment),
+        settings=_without_folders(plain(settings)),
+        facts=_without_folders(plain(facts)),
+        claims=stated,
+        figures=plain(figures),
+    )
+
+
+def _without_folders(value: Any) -> Any:
+    """All texts within, with paths that begin at the root cut to their last name."""
+    if isinstance(value, str):
+        return _PATH.sub(r"\1", value)
+    if isinstance(value, dict):
+        return {name: _without_folders(one) for name, one in value.items()}
+    return [_without_folders(one) for one in value] if isinstance(value, list) else value
+
+
+def _document(benchmark: str, path: Path) -> Document:
+    """What the parts go into: that in the file, so that one part can be measured again by itself."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return base
-    same = before.get("settings") == json.loads(json.dumps(base["settings"]))
-    return base | {name: before[name] for name in ("summary", "parts") if same and name in before}
+        before = read(path)
+    except FileNotFoundError:
+        return Document(benchmark=benchmark)
+    except UnreadableDocument as error:
+        print(f"written anew: {error}", file=sys.stderr, flush=True)
+        return Document(benchmark=benchmark)
+    if before.benchmark != benchmark:
+        raise SystemExit(f"{path} holds the benchmark {before.benchmark}; choose another --json for {benchmark}")
+    return before
 
 
 def _command(benchmark: str, arguments: argparse.Namespace, options: str) -> str:

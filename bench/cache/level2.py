@@ -1,8 +1,9 @@
 """Hits of level 2 through the library, beside a bare GET of the same bytes.
 
-What a hit is allowed beside the GET is the rerank: all that a search does with candidates that it has, records read and
-all. It is timed behind a GET, as in a hit: after waiting for a socket the same work takes longer than in a loop by
-itself, which is there for comparison.
+What a hit is allowed beside the GET is the rerank: all that a search does with candidates whose records are read. It
+is timed behind a GET, as in a hit: after waiting for a socket the same work takes longer than in a loop by itself,
+which is there for comparison. The floor is what no cache of this form goes below: one bare GET of the bytes, decoding
+them, and reading the records that are shown.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.valkey.timing import Work, in_turn
 from router_memory.cache.codec import COMPRESS_FROM, decode
 from router_memory.cache.keys import KEY_BYTES
 from router_memory.pipeline.recall import Recall
+from router_memory.pipeline.shortlist import BELOW_SHOWN
 from router_memory.ranking import calibration_for
 from router_memory.types import CacheLevel, Retrieved
 
@@ -42,6 +44,8 @@ _TIMEOUT_MS = 2_000
 """A slow look must count and not become a miss."""
 _WARMUP = 200
 _FILL_SECONDS = 10.0
+_SHOWN = LIMIT + BELOW_SHOWN
+"""Records that a search reads: those returned, and those to be looked at beside them."""
 _FLAGS_AT = 5
 """Byte of a value that tells whether it is compressed."""
 
@@ -93,7 +97,8 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
                 f"{backend} get": _getting(bare, kept),
                 f"{backend} get then rerank": in_order(_getting(bare, kept), _ranking(kept, questions, opened)),
                 f"{backend} rerank by itself": _ranking(kept, questions, opened),
-                f"{backend} decode by itself": _decoding(kept),
+                f"{backend} get then decode": in_order(_getting(bare, kept), _decoding(kept, _SHOWN)),
+                f"{backend} decode by itself": _decoding(kept, 0),
             }
             sizes = [len(one.value) for one in kept]
             found[backend] |= {
@@ -120,6 +125,9 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
         claims.append(
             at_most(f"level 2 hit, {name}, p50 less the rerank / a bare GET of it", value, _RATIOS[coherence])
         )
+    for backend in found:
+        floor = round(p50(timed[f"{backend} get then decode"]) / p50(timed[f"{backend} get"]), 4)
+        claims.append(Claim(f"floor of it, {backend}: a bare GET, decoded and shown / a bare GET of it", floor))
     return {"memories": settings.memories, "questions": found, **figures}, claims
 
 
@@ -160,9 +168,13 @@ def _getting(bare: GlideClient, kept: list[_Kept]) -> Work:
     return getting
 
 
-def _decoding(kept: list[_Kept]) -> Work:
+def _decoding(kept: list[_Kept], records: int) -> Work:
+    """Answers read, with so many of their records."""
+
     async def decoding(number: int) -> None:
-        kept[number % len(kept)].read()
+        retrieval = kept[number % len(kept)].read()
+        for place in range(records):
+            retrieval.records[place]
 
     return decoding
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from bench.quality.cost import measure_cost
 from bench.quality.data import Unit, load
 from bench.quality.measure import Wanted, measure_set
 from bench.quality.report import report, show
+from bench.quality.writing import NAME, written
 from router_memory.errors import RouterMemoryError
 from router_memory.types import RankingMode
 
@@ -91,8 +91,10 @@ def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--reference", action="store_true", help="also the reference's way, through our own code")
     parser.add_argument("--ablate", action="store_true", help="also the rerank without one signal at a time")
     parser.add_argument("--no-cost", action="store_true", help="leave out what is timed against the embedding")
+    parser.add_argument("--quick", action="store_true", help="leave it out, and mark the document as a quick run's")
     parser.add_argument("--seed", type=int, default=SEED, help="of the bootstrap and of generated memories")
     arguments = parser.parse_args(words)
+    arguments.no_cost |= arguments.quick
     arguments.data = [
         source if source.roles else Source(source.path, tuple(arguments.roles)) for source in arguments.data
     ]
@@ -104,7 +106,8 @@ async def measure(arguments: argparse.Namespace, where: Backend) -> dict[str, An
     config = configuration(arguments.config, runtime=arguments.runtime)
     wanted = Wanted(Bootstrap(arguments.seed), arguments.mode, arguments.ablate, arguments.reference)
     document: dict[str, Any] = {
-        "benchmark": "quality",
+        "benchmark": NAME,
+        "quick": arguments.quick,
         "command": _command(arguments),
         "environment": environment(arguments.seed) | ({"servers": where.versions} if where.versions else {}),
         "backend": where.name,
@@ -130,8 +133,7 @@ async def measure(arguments: argparse.Namespace, where: Backend) -> dict[str, An
 def _write(document: dict[str, Any], path: Path | None) -> None:
     """After each set, for a run takes minutes."""
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        written(document, path)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -140,7 +142,11 @@ def _command(arguments: argparse.Namespace) -> str:
     for name, usual in (("unit", Unit.MESSAGE), ("mode", None), ("runtime", None), ("backend", "embedded")):
         value = getattr(arguments, name)
         words += [f"--{name}", str(value)] if value != usual else []
-    words += [f"--{name.replace('_', '-')}" for name in ("reference", "ablate", "no_cost") if getattr(arguments, name)]
+    words += [
+        f"--{name.replace('_', '-')}"
+        for name in ("reference", "ablate", "no_cost", "quick")
+        if getattr(arguments, name)
+    ]
     return shlex.join([*words, "--seed", str(arguments.seed)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from bench.quality.table import Table, tables
+from bench.quality.writing import opened
 
 __all__ = ["filled", "markdown", "report", "show"]
 
@@ -79,7 +79,7 @@ def report(arguments: Sequence[str]) -> None:
         "--into", type=Path, metavar="PAGE", help="a page whose marks are filled; else they are printed"
     )
     asked = parser.parse_args(arguments)
-    documents = [json.loads(path.read_text(encoding="utf-8")) for path in asked.files]
+    documents = [opened(path) for path in asked.files]
     if asked.into is not None:
         asked.into.write_text(filled(asked.into.read_text(encoding="utf-8"), documents), encoding="utf-8")
         return

@@ -1,4 +1,4 @@
-"""Times the stages of a request: `python -m bench.stages [--json OUT] [--seed N] [--repeat N]`.
+"""Times the stages of a request: `python -m bench.stages [--quick] [--json OUT] [--seed N] [--repeat N]`.
 
 Every round of a stage follows one embedding of a query in the same process; what counts is the ratio of
 the two medians. The table goes to the terminal, the figures to bench/results/local/stages.json. Of several
@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 
-from bench.stages.report import calmest, summary, table
+from bench.document import Document, write
+from bench.stages.measure import QUICK_ROUNDS, ROUNDS, WARMUP
+from bench.stages.report import calmest, measured, summary, table
 
 HERE = Path(__file__).parent
 OUTPUT = HERE.parent / "results" / "local" / "stages.json"
 SEED = 20260301
+NAME = "stages"
 
 
 def main() -> int:
@@ -29,22 +32,29 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=OUTPUT, metavar="OUT", help="where to write the figures")
     parser.add_argument("--seed", type=int, default=SEED, help="of the generated conversations")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="number of runs, ≥ 1, of a minute each")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds a stage in place of {ROUNDS}")
     arguments = parser.parse_args()
-    command = f"python -m bench.stages --seed {arguments.seed} --repeat {arguments.repeat}"
-    documents = []
-    for _ in range(max(arguments.repeat, 1)):
-        raw = _figures(arguments.seed)
+    repeat, rounds = max(arguments.repeat, 1), QUICK_ROUNDS if arguments.quick else ROUNDS
+    runs = []
+    for _ in range(repeat):
+        raw = _figures(arguments.seed, rounds)
         if raw is None:
             return 1
-        documents.append(summary(raw, seed=arguments.seed, command=command))
-    document = calmest(documents)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(f"\n{table(document)}\n\nwritten to {arguments.json}")
+        runs.append(summary(raw))
+    found = calmest(runs)
+    part = measured(
+        found,
+        command=f"python -m bench.stages --seed {arguments.seed} --repeat {repeat}{' --quick' * arguments.quick}",
+        seed=arguments.seed,
+        quick=arguments.quick,
+        settings={"rounds": rounds, "warmup": WARMUP, "repeat": repeat},
+    )
+    write(Document(benchmark=NAME, parts={NAME: part}), arguments.json)
+    print(f"\n{table(found)}\n\nwritten to {arguments.json}")
     return 0
 
 
-def _figures(seed: int) -> dict[str, Any] | None:
+def _figures(seed: int, rounds: int) -> dict[str, Any] | None:
     """What pytest-benchmark measured; ``None`` when a stage failed."""
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder, "figures.json")
@@ -56,6 +66,7 @@ def _figures(seed: int) -> dict[str, Any] | None:
                 "--benchmark-quiet",
                 f"--benchmark-json={figures}",
                 f"--seed={seed}",
+                f"--rounds={rounds}",
                 f"--basetemp={folder}/data",
                 "-p",
                 "no:cacheprovider",

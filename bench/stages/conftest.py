@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bench.stages.corpus import START, Corpus, make_corpus
-from bench.stages.measure import WARMUP, Stages
+from bench.stages.measure import ROUNDS, WARMUP, Stages
 from bench.stages.vectors import Precomputed
 from router_memory import MemoryPlugin, Outcome, Scope, Status
 from router_memory.backends.bert import BertEmbedder
@@ -27,7 +27,8 @@ MEMORIES = 1_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the seed."""
+    """Adds the seed and the rounds."""
+    parser.addoption("--rounds", type=int, default=ROUNDS, help="of each stage")
     parser.addoption("--seed", type=int, default=20260301, help="seed of the generated conversations")
 
 
@@ -97,7 +98,7 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def user(loop: asyncio.AbstractEventLoop, configuration: dict[str, Any], seed: int) -> Iterator[User]:
     """1,000 memories with the model's vectors, and torch for the queries."""
-    embedder = BertEmbedder()
+    embedder = BertEmbedder(runtime="torch")  # the floor of all ratios, whichever runtime is the default
     parts = Assembly(load_config(configuration), lambda: embedder)
     corpus = make_corpus(MEMORIES, questions=WARMUP, seed=seed)
     user = User(MemoryPlugin(parts), parts, embedder, Scope("priya"), corpus)
@@ -114,13 +115,22 @@ def user(loop: asyncio.AbstractEventLoop, configuration: dict[str, Any], seed: i
 
 
 @pytest.fixture(scope="session")
-def stages(loop: asyncio.AbstractEventLoop, user: User) -> Stages:
+def stages(loop: asyncio.AbstractEventLoop, user: User, pytestconfig: pytest.Config) -> Stages:
     """The floor embeds exactly what the requests have embedded: the questions without speakers' names."""
     texts = []
     for question in user.corpus.questions:
         found = loop.run_until_complete(user.plugin.recollect(user.scope, question.text, decision=DECISION))
         texts.append(found.query_text)
-    return Stages(loop, user.embedder, texts)
+    return Stages(loop, user.embedder, texts, int(pytestconfig.getoption("--rounds")))
+
+
+@pytest.fixture(scope="session")
+def configured(stages: Stages) -> Iterator[BertEmbedder]:
+    """The same model as it is run by default: by onnxruntime where that is installed."""
+    embedder = BertEmbedder()
+    stages.run(embedder.open())
+    yield embedder
+    stages.run(embedder.close())
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from router_memory.protocols import Embedder
 
-__all__ = ["EMBED_SECONDS", "FACTS", "ROUNDS", "WARMUP", "Stages"]
+__all__ = ["EMBED_SECONDS", "FACTS", "QUICK_ROUNDS", "ROUNDS", "WARMUP", "Stages"]
 
 _T = TypeVar("_T")
 
 ROUNDS = 300
+QUICK_ROUNDS = 60
 WARMUP = 50
 """Rounds that are not counted: every question once, so that what is decoded on first use is decoded."""
 
@@ -36,11 +37,13 @@ class Stages:
         loop: Owns embedder and stores.
         embedder: Torch.
         texts: The queries that are embedded, one a round; stages count rounds modulo their number.
+        rounds: That are counted.
     """
 
     loop: asyncio.AbstractEventLoop
     embedder: Embedder
     texts: Sequence[str] = field(repr=False)
+    rounds: int = ROUNDS
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of a coroutine."""
@@ -67,6 +70,6 @@ class Stages:
             floor.append(perf_counter() - began)
             return (index,), {}
 
-        benchmark.pedantic(stage, setup=embedding, rounds=ROUNDS, warmup_rounds=WARMUP)  # type: ignore[no-untyped-call]  # it has no annotations
-        benchmark.extra_info[EMBED_SECONDS] = floor[-ROUNDS:]
+        benchmark.pedantic(stage, setup=embedding, rounds=self.rounds, warmup_rounds=WARMUP)  # type: ignore[no-untyped-call]  # it has no annotations
+        benchmark.extra_info[EMBED_SECONDS] = floor[-self.rounds :]
         benchmark.extra_info[FACTS] = facts

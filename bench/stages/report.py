@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.claims import Claim, at_most
+from bench.document import Part
 from bench.environment import environment
+from bench.parts import document_part
 from bench.stages.measure import EMBED_SECONDS, FACTS
 
-__all__ = ["TARGETS", "calmest", "summary", "table"]
+__all__ = ["TARGETS", "calmest", "measured", "summary", "table"]
 
 FLOOR = "embed"
 
@@ -19,6 +22,7 @@ TARGETS = {"on_request_without_embedding": 0.35, "rerank_100": 0.12}
 
 _ORDER = (
     FLOOR,
+    "embed_configured",
     "candidates_100",
     "candidates_1000",
     "candidates_10000",
@@ -29,27 +33,40 @@ _ORDER = (
 )
 
 
-def summary(raw: Mapping[str, Any], *, seed: int, command: str) -> dict[str, Any]:
-    """The document: environment, figures of each stage, ratios to the embedding.
+def summary(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """One run: figures of each stage, and how calm the floor was.
 
     Args:
         raw: What ``--benchmark-json`` wrote. Nothing that names the machine is taken over.
     """
     stages = {_name(one): _figures(one) for one in raw["benchmarks"]}
-    ratios = {
-        f"{name} / {FLOOR}": {"ratio": stages[name]["ratio_to_embed"]}
-        | ({"target": TARGETS[name], "met": stages[name]["ratio_to_embed"] <= TARGETS[name]} if name in TARGETS else {})
-        for name in _ORDER
-        if name in stages and name != FLOOR
-    }
     return {
-        "benchmark": "stages",
-        "command": command,
-        "environment": environment(seed) | {"pytest-benchmark": raw["version"]},
-        "summary": ratios,
+        "pytest-benchmark": raw["version"],
         "floor_max_over_min": _spread(stages),
         "stages": {name: stages[name] for name in sorted(stages, key=_place)},
     }
+
+
+def measured(found: Mapping[str, Any], *, command: str, seed: int, quick: bool, settings: Mapping[str, int]) -> Part:
+    """The part of the document: claims are ratios to the embedding, of the run that was kept.
+
+    Args:
+        found: What `calmest` gives.
+    """
+    where = environment(seed)
+    versions = where["versions"] | {"pytest-benchmark": found["pytest-benchmark"]}
+    return document_part(
+        command=command,
+        quick=quick,
+        environment=where | {"versions": versions},
+        settings=settings,
+        facts={},
+        claims=[
+            at_most(f"{name} / {FLOOR}", ratio, TARGETS[name]) if name in TARGETS else Claim(f"{name} / {FLOOR}", ratio)
+            for name, ratio in _ratios(found).items()
+        ],
+        figures={name: found[name] for name in ("floor_max_over_min", "stages", "runs")},
+    )
 
 
 def calmest(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -60,7 +77,7 @@ def calmest(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     runs = [
         {
             "floor_max_over_min": one["floor_max_over_min"],
-            "ratios": {name: figures["ratio"] for name, figures in one["summary"].items()},
+            "ratios": {f"{name} / {FLOOR}": ratio for name, ratio in _ratios(one).items()},
         }
         for one in documents
     ]
@@ -84,6 +101,11 @@ def table(document: Mapping[str, Any]) -> str:
             ratios = [run["ratios"][name] for run in document["runs"]]
             lines.append(f"  {name:<38}{min(ratios):.3f} to {max(ratios):.3f}")
     return "\n".join(lines)
+
+
+def _ratios(run: Mapping[str, Any]) -> dict[str, float]:
+    """Of each stage but the floor."""
+    return {name: one["ratio_to_embed"] for name, one in run["stages"].items() if name != FLOOR}
 
 
 def _name(one: Mapping[str, Any]) -> str:

@@ -8,11 +8,17 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.stages.conftest import User
 from bench.stages.measure import Stages
+from router_memory.backends.bert import BertEmbedder
 
 
 def test_embed(benchmark: BenchmarkFixture, stages: Stages) -> None:
     """One short query through torch: the floor, here against itself."""
     stages.measure(benchmark, stages.embed)
+
+
+def test_embed_configured(benchmark: BenchmarkFixture, stages: Stages, configured: BertEmbedder) -> None:
+    """The same query through the runtime that is the default."""
+    stages.measure(benchmark, lambda index: stages.run(configured.embed_query(stages.texts[index])))
 
 
 def test_on_request(benchmark: BenchmarkFixture, stages: Stages, user: User) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bench.quality.__main__ import arguments_of
 from bench.quality.constants import constants
 from bench.quality.report import filled
+from bench.quality.writing import opened
 from router_memory.ranking import SIGNALS, calibration_for
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def page() -> str:
 
 @pytest.fixture
 def documents() -> list[dict[str, Any]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS]
+    return [opened(path) for path in RESULTS]
 
 
 def test_every_table_is_drawn_from_the_results(page: str, documents: list[dict[str, Any]]) -> None:
@@ -61,6 +62,6 @@ def test_the_page_explains_every_signal(page: str, documents: list[dict[str, Any
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: str(path.stem))
 def test_results_were_made_with_the_constants_there_are(path: Path) -> None:
     """Figures of other weights, scales or rules are figures of another product."""
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = opened(path)
     calibration = calibration_for(document["model"], document["runtime"])
     assert document["constants"] == json.loads(json.dumps(constants(calibration)))

@@ -1,0 +1,1 @@
+"""Tables and plots of what the benchmarks wrote, put into the documentation."""

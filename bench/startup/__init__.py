@@ -1,0 +1,1 @@
+"""How long programs take to start; see `bench.startup.__main__`."""

@@ -1,0 +1,1 @@
+"""What concurrent requests, single queries and ingest make of the embedding model."""
