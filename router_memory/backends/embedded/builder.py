@@ -39,8 +39,8 @@ _GROWTH = 2
 """A graph that takes long to make is announced whenever it has grown so many times: searches scan the rest."""
 _PATIENT_PRIORITY = 10
 _MOST_DEAD = 0.10
-_LEAST_TAIL, _MOST_TAIL = 1_000, 5_000
-_TAIL_SHARE = 20
+_LEAST_TAIL, _MOST_TAIL = 1_000, 10_000
+_SMALL_TAIL, _TAIL_SHARE, _LARGE_TAIL_SHARE = 5_000, 20, 100
 _OPEN_GRAPHS = 256
 _RETRY_SECONDS = 60.0
 _MOST_RETRY_SECONDS = 3_600.0
@@ -61,8 +61,12 @@ def _dead_share(state: UserState) -> float:
 
 
 def _tail_limit(state: UserState) -> int:
-    """How many vectors may be newer than the graph before they are put into it."""
-    return max(_LEAST_TAIL, min(_MOST_TAIL, state.index_rows // _TAIL_SHARE))
+    """How many vectors may be newer than the graph before they are put into it.
+
+    Every search looks at all of these, and putting them in writes the whole file anew: of 1,000,000 it is a gigabyte.
+    """
+    few = min(_SMALL_TAIL, state.index_rows // _TAIL_SHARE)
+    return max(_LEAST_TAIL, few, min(_MOST_TAIL, state.index_rows // _LARGE_TAIL_SHARE))
 
 
 def is_due(state: UserState) -> bool:
@@ -150,7 +154,8 @@ class GraphBuilder:
     def sweep(self) -> None:
         """Begins to delete files of earlier runs that no user needs. It looks at all users, so nobody waits for it."""
         if self._files.exist():
-            self._pending[""] = self._thread.submit(self._sweep)
+            with self._lock:  # it may end before its future is noted
+                self._pending[""] = self._thread.submit(self._sweep)
 
     def _sweep(self) -> None:
         try:
@@ -205,20 +210,33 @@ class GraphBuilder:
         state = find_user(self._reader, scope)
         if state is None or state.documents <= self.promote_at:
             return
-        current: Graph | None = None
-        if state.index_checksum is not None:
-            rebuild = _dead_share(state) > _MOST_DEAD
-            writable = is_due(state)
-            if not rebuild:
-                current = self._files.read(digest, state.index_checksum, state.index_watermark, writable=writable)
-            if current is not None and not writable:
-                self._install(state.key, current)
-                return
-        self._build(digest, state, current or Graph(self._dimension))
+        served = self._serve(digest, state)
+        if served is not None and not is_due(state):
+            return
+        graph: Graph | None = None
+        if served is not None and _dead_share(state) <= _MOST_DEAD:
+            graph = self._files.read(digest, served.checksum, served.watermark, writable=True)
+        self._build(digest, state, graph or Graph(self._dimension), served)
 
-    def _build(self, digest: str, state: UserState, graph: Graph) -> None:
-        """Adds what is newer than the graph, chunk by chunk in transactions of their own, and announces it."""
-        announced = max(len(graph), self.promote_at)
+    def _serve(self, digest: str, state: UserState) -> Graph | None:
+        """Has searches use the graph that is announced, also while a newer one is made; ``None`` without one."""
+        if state.index_checksum is None:
+            return None
+        with self._lock:
+            graph: Graph | None = self._graphs.get(state.key)
+        if graph is None or graph.checksum != state.index_checksum:
+            graph = self._files.read(digest, state.index_checksum, state.index_watermark, writable=False)
+            if graph is not None:
+                self._install(state.key, graph)
+        return graph
+
+    def _build(self, digest: str, state: UserState, graph: Graph, served: Graph | None) -> None:
+        """Adds what is newer than the graph, chunk by chunk in transactions of their own, and announces it.
+
+        What is not whole yet is announced where it holds twice what searches use meanwhile.
+        """
+        announced = max(len(graph), self.promote_at, 0 if served is None else len(served))
+        replaced = state.index_checksum
         while graph.watermark < state.last_vector:
             if self._stop.is_set():
                 return
@@ -227,20 +245,31 @@ class GraphBuilder:
             graph.watermark = int(numbers[-1]) if len(numbers) else state.last_vector
             if len(graph) >= _GROWTH * announced and graph.watermark < state.last_vector:
                 announced = len(graph)
-                if not self._announce(digest, state.key, graph):
+                replaced = self._announce(digest, state.key, graph, replaced)
+                if replaced is None:
                     return
-        self._announce(digest, state.key, graph)
+        self._announce(digest, state.key, graph, replaced)
 
-    def _announce(self, digest: str, user: int, graph: Graph) -> bool:
-        """Writes the graph to a file, and has searches use it. Whether the user is still there."""
+    def _announce(self, digest: str, user: int, graph: Graph, replaced: str | None) -> str | None:
+        """Writes the graph to a file, and has searches use it.
+
+        Args:
+            digest: Of the user.
+            user: The user's key.
+            graph: What is written.
+            replaced: Checksum of the graph it takes the place of; ``None`` for the first.
+
+        Returns:
+            Its checksum, ``None`` when the user is gone or another process has announced one that holds more.
+        """
         checksum = self._files.write(digest, graph)
-        publish = self._publication(digest, user, checksum, graph.watermark, len(graph))
+        publish = self._publication(digest, user, graph, checksum, replaced)
         if not self._connections.submit_write("index", publish).result():
-            return False
+            return None
         finished = self._files.read(digest, checksum, graph.watermark, writable=False)
         if finished is not None:
             self._install(user, finished)
-        return True
+        return checksum
 
     def _chunk(self, state: UserState, after: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         with transaction(self._reader):
@@ -253,14 +282,21 @@ class GraphBuilder:
         return np.fromiter((row[0] for row in rows), np.int64, len(rows)), matrix
 
     def _publication(
-        self, digest: str, user: int, checksum: str, watermark: int, rows: int
+        self, digest: str, user: int, graph: Graph, checksum: str, replaced: str | None
     ) -> Callable[[sqlite3.Connection], bool]:
+        path = self._files.path(digest, checksum)
+
         def publish(connection: sqlite3.Connection) -> bool:
-            changed = connection.execute(
-                "UPDATE users SET index_checksum = ?, index_watermark = ?, index_rows = ? WHERE key = ?",
-                (checksum, watermark, rows, user),
-            ).rowcount
-            self._files.keep_only(digest, checksum if changed else None)
+            changed = (
+                path.exists()
+                and connection.execute(  # another process deletes what is not announced yet
+                    "UPDATE users SET index_checksum = ?1, index_watermark = ?2, index_rows = ?3 "
+                    "WHERE key = ?4 AND (index_checksum IS ?5 OR index_watermark <= ?2)",
+                    (checksum, graph.watermark, len(graph), user, replaced),
+                ).rowcount
+            )
+            found = connection.execute("SELECT index_checksum FROM users WHERE digest = ?", (bytes.fromhex(digest),))
+            self._files.keep_only(digest, next((row[0] for row in found), None))
             return changed == 1
 
         return publish

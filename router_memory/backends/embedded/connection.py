@@ -25,6 +25,8 @@ _log = logging.getLogger("router_memory.embedded")
 
 _CACHED_STATEMENTS = 256
 _PAGE_CACHE_KIB = 16_384
+_READER_PAGE_CACHE_KIB = 2_048
+"""There are several, and what users' searches come back to is in their snapshots and in the system's cache."""
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
 _WAL_RETRY_SECONDS = 0.02
 
@@ -53,7 +55,7 @@ def connect(
         check_same_thread=False,  # a connection moves between the threads of its pool, used by one at a time
         cached_statements=_CACHED_STATEMENTS,
     )
-    connection.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{_READER_PAGE_CACHE_KIB if read_only else _PAGE_CACHE_KIB}")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if not read_only:

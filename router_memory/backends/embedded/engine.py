@@ -14,7 +14,7 @@ from router_memory.backends.embedded.builder import GraphBuilder, is_due
 from router_memory.backends.embedded.connection import Connections, connect, require_writable, transaction, use_wal
 from router_memory.backends.embedded.exact import search_snapshot
 from router_memory.backends.embedded.hnsw import GraphFiles
-from router_memory.backends.embedded.large import search_database
+from router_memory.backends.embedded.large import TakesLong, search_database
 from router_memory.backends.embedded.owners import UserState, find_project, find_user
 from router_memory.backends.embedded.postings import document_frequencies, records_holding
 from router_memory.backends.embedded.schema import Layout, adopt, no_database, page_size, prepare
@@ -142,8 +142,9 @@ class Engine:
     async def candidates(self, query: CandidateQuery) -> CandidateSet:
         """See `MemoryStore.candidates`.
 
-        A snapshot that takes long to make is made by one call at a time for each user, while the others of
-        that user wait without a reader. Of two readers or more one is always left to what takes no time.
+        What takes long, making a snapshot or looking at very many vectors in the file, is done by one call
+        at a time for each user, while the others of that user wait without a reader. Of two readers or more one is
+        always left to what takes no time.
         """
         digest = query.scope.user_digest
         search = partial(self.connections.search, "candidates")
@@ -171,7 +172,7 @@ class Engine:
     def _candidates(
         self, connection: sqlite3.Connection, query: CandidateQuery, *, patient: bool
     ) -> CandidateSet | None:
-        """The candidates; ``None`` when the user's snapshot must be made first, and this call is not to do it."""
+        """The candidates; ``None`` when they take long to find, and this call is not to."""
         with ExitStack() as claimed, transaction(connection):
             alone = claimed.enter_context(self._snapshots.claim(query.scope.user_digest))
             state = find_user(connection, query.scope)
@@ -187,19 +188,22 @@ class Engine:
                 found = search_snapshot(connection, snapshot, query, project, holding)
                 self._snapshots.searched(snapshot)
                 return found
-        return self._large(connection, query)
+        return self._large(connection, query, patient=patient)
 
     def _is_large(self, state: UserState) -> bool:
         return state.documents > self.builder.promote_at or not self._snapshots.fits(state)
 
-    def _large(self, connection: sqlite3.Connection, query: CandidateQuery) -> CandidateSet:
+    def _large(self, connection: sqlite3.Connection, query: CandidateQuery, *, patient: bool) -> CandidateSet | None:
         with transaction(connection):
             state = find_user(connection, query.scope)
             if state is None:
                 return _NOTHING
             promoted = state.documents > self.builder.promote_at
             graph = self.builder.graph(query.scope, state) if promoted else None
-            return search_database(connection, state, query, graph)
+            try:
+                return search_database(connection, state, query, graph, patient=patient)
+            except TakesLong:
+                return None
 
     async def write(self, operation: str, scope: Scope, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """The result of a write transaction of one user, whose graph is seen to once it is committed."""

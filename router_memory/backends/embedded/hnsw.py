@@ -15,6 +15,7 @@ import os
 import secrets
 import threading
 import time
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,8 @@ class GraphFiles:
             checksum = _checksum(draft)
             path = self.path(digest, checksum)
             draft.replace(path)
-            _remember(path)
+            with suppress(FileNotFoundError):  # another process has announced its own and deleted this one
+                _remember(path, _identity(path))
         except RuntimeError as error:  # usearch's word for a write that failed
             raise OSError(0, str(error), str(draft)) from error
         finally:
@@ -143,10 +145,11 @@ class GraphFiles:
         """The user's graph, ``None`` when the file is missing or is not what was written."""
         path = self.path(digest, checksum)
         try:
-            if not _is_remembered(path):
+            identity = _identity(path)  # before it is read: what is written to it meanwhile makes it another
+            if not _is_remembered(path, identity):
                 if _checksum(path) != checksum:
                     return None
-                _remember(path)
+                _remember(path, identity)
             graph = Graph(self._dimension, watermark, checksum)
             graph.restore(path, writable=writable)
         except (OSError, RuntimeError, ValueError):
@@ -170,11 +173,7 @@ class GraphFiles:
         """
         oldest = time.time() - _ORPHAN_SECONDS
         for path in self.folder.glob("*-*"):
-            if (
-                path.suffix in {".usearch", ".checked", ".tmp"}
-                and path.stem not in current
-                and _modified(path) < oldest
-            ):
+            if path.suffix in _SUFFIXES and path.stem not in current and _modified(path) < oldest:
                 path.unlink(missing_ok=True)
 
 
@@ -214,17 +213,17 @@ def _identity(path: Path) -> str:
     return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"
 
 
-def _is_remembered(path: Path) -> bool:
+def _is_remembered(path: Path, identity: str) -> bool:
     try:
-        return _note(path).read_text(encoding="ascii") == _identity(path)
+        return _note(path).read_text(encoding="ascii") == identity
     except (OSError, UnicodeDecodeError):
         return False
 
 
-def _remember(path: Path) -> None:
+def _remember(path: Path, identity: str) -> None:
     """Writes down that the file is whole. Where that fails, it is compared again the next time."""
     try:
-        _note(path).write_text(_identity(path), encoding="ascii")
+        _note(path).write_text(identity, encoding="ascii")
     except OSError:
         return
 

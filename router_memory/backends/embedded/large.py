@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from router_memory.backends.embedded.hnsw import Graph
 
-__all__ = ["search_database"]
+__all__ = ["TakesLong", "search_database"]
 
 _FETCH = 2_048
 _FEW = 4_096
@@ -33,6 +33,8 @@ _OVERFETCH = 2
 _FIRST_FETCHED, _MOST_FETCHED = 1_024, 4_096
 _MANY_HOLD = 2_000
 """Where more memories than this hold a stem, not each is compared with the question: of a million, that is slow."""
+_LOOKED_AT_AT_ONCE = 20_000
+"""So many rows may be looked at by whoever asks: more of them take longer than others should wait for a reader."""
 
 _Integers = NDArray[np.int64]
 
@@ -43,6 +45,11 @@ _SCAN_FILTERED = """
 SELECT v.number, v.record, v.vector FROM records r CROSS JOIN vectors v
   ON v.user = r.user AND v.number BETWEEN r.vector_first AND r.vector_first + r.vector_count - 1
 WHERE r.user = ?1 AND v.number > ?2
+  AND (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
+"""
+_NEWER_FILTERED = """
+SELECT v.number, v.record, v.vector FROM vectors v CROSS JOIN records r ON r.user = v.user AND r.number = v.record
+WHERE v.user = ?1 AND v.number > ?2
   AND (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
 """
 _OWNERS = """
@@ -74,6 +81,10 @@ SELECT m.* FROM json_each(?2) q CROSS JOIN memories m ON m.user = ?1 AND m.numbe
 """
 
 
+class TakesLong(Exception):
+    """Very many rows would have to be looked at, and the caller is not patient."""
+
+
 class _Search(NamedTuple):
     """One search inside one read transaction."""
 
@@ -82,14 +93,20 @@ class _Search(NamedTuple):
     query: CandidateQuery
     project: int | None
     types: str | None
+    patient: bool
 
     @property
     def filtered(self) -> bool:
         return self.project is not None or self.types is not None
 
+    def begin(self, rows: int) -> None:
+        """Raises `TakesLong` where so many rows are too many."""
+        if rows > _LOOKED_AT_AT_ONCE and not self.patient:
+            raise TakesLong
+
 
 def search_database(
-    connection: sqlite3.Connection, state: UserState, query: CandidateQuery, graph: Graph | None
+    connection: sqlite3.Connection, state: UserState, query: CandidateQuery, graph: Graph | None, *, patient: bool
 ) -> CandidateSet:
     """The nearest memories united with those that hold one of the query's stems.
 
@@ -98,9 +115,13 @@ def search_database(
         state: The user.
         query: What is looked for.
         graph: The user's HNSW graph; ``None`` scans every vector.
+        patient: Whether it may take long.
+
+    Raises:
+        TakesLong: It would, and may not.
     """
     project = find_project(connection, query.scope, state.key)
-    search = _Search(connection, state, query, project, type_names(query.types))
+    search = _Search(connection, state, query, project, type_names(query.types), patient)
     dense, exact = _dense(search, graph)
     holding, all_of_them = _holding(search, graph)
     cosines = _cosines(search, {*dense, *holding})
@@ -129,8 +150,11 @@ def _dense(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
     fetch = int(wanted * _OVERFETCH * total / max(1, matching))
     while fetch <= _MOST_FETCHED:
         proposed = _records_of(search, graph.nearest(vector, fetch))
-        if len(proposed) >= wanted or fetch >= len(graph):
-            return list(dict.fromkeys([*proposed, *newer])), False
+        found = list(dict.fromkeys([*proposed, *newer]))
+        if len(proposed) >= wanted or (fetch >= len(graph) and len(found) >= wanted):
+            return found, False
+        if fetch >= len(graph):
+            break  # a graph may not reach all that it holds
         fetch *= 2
     return _scan(search, vector, after=0), True
 
@@ -143,10 +167,14 @@ def _records_of(search: _Search, vectors: _Integers) -> list[int]:
 
 def _scan(search: _Search, vector: NDArray[np.float32], *, after: int) -> list[int]:
     """The nearest `dense_limit` records by the vectors with a number past `after`, all of them looked at."""
+    search.begin(min(search.state.vectors, search.state.last_vector - after))
     arguments: tuple[object, ...] = (search.state.key, after)
     if search.filtered:
         arguments += (search.project, search.types)
-    cursor = search.connection.execute(_SCAN_FILTERED if search.filtered else _SCAN, arguments)
+        statement = _NEWER_FILTERED if after else _SCAN_FILTERED  # the newer are few, and found by their numbers
+    else:
+        statement = _SCAN
+    cursor = search.connection.execute(statement, arguments)
     owners: list[_Integers] = [np.empty(0, np.int64)]
     scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
     while rows := cursor.fetchmany(_FETCH):
@@ -176,28 +204,32 @@ def _holding(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
     for the stem.
     """
     connection, user, query = search.connection, search.state.key, search.query
-    if graph is not None and query.vector is not None:
-        frequencies = document_frequencies(connection, user, query.stems)
-        if sum(frequencies.values()) > _MANY_HOLD:
-            near = _near_holding(search, graph, query.vector)
+    if query.vector is not None:
+        held = sum(document_frequencies(connection, user, query.stems).values())
+        if graph is not None and held > _MANY_HOLD:
+            near, newer = _near_holding(search, graph, query.vector)
             if len(near) >= query.lexical_limit:
-                return near, False
+                return sorted({*near, *newer}), False
+        search.begin(held)
     return _allowed(search, records_holding(connection, user, query.stems)), True
 
 
-def _near_holding(search: _Search, graph: Graph, vector: NDArray[np.float32]) -> list[int]:
-    """Records that hold one of the stems among the nearest, and among those newer than the graph."""
+def _near_holding(search: _Search, graph: Graph, vector: NDArray[np.float32]) -> tuple[list[int], list[int]]:
+    """Records that hold one of the stems among the nearest in the graph, and among those newer than it.
+
+    Only the former say how far was looked: newer ones may be farther off than others of the graph.
+    """
     stems = json.dumps(search.query.stems)
-    newer = search.connection.execute(_NEWER_HOLDING, (search.state.key, graph.watermark, stems))
-    tail = [row[0] for row in newer]
     fetch = _FIRST_FETCHED
     while True:
         numbers = json.dumps(graph.nearest(vector, fetch).tolist())
         found = search.connection.execute(_NEAR_HOLDING, (search.state.key, numbers, stems))
-        near = _allowed(search, sorted({*tail, *(row[0] for row in found)}))
+        near = _allowed(search, sorted({row[0] for row in found}))
         if len(near) >= search.query.lexical_limit or fetch >= min(_MOST_FETCHED, len(graph)):
-            return near
+            break
         fetch *= 4
+    found = search.connection.execute(_NEWER_HOLDING, (search.state.key, graph.watermark, stems))
+    return near, _allowed(search, sorted({row[0] for row in found}))
 
 
 def _allowed(search: _Search, numbers: list[int]) -> list[int]:

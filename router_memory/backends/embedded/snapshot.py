@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from router_memory.backends.embedded.decoded import Known, Memory
 from router_memory.backends.embedded.records import MemoryRow, decode_document, decode_record, decode_vectors
 from router_memory.backends.embedded.translate import Damaged
-from router_memory.types import Document, MemoryRecord, MemoryType, Scope
+from router_memory.types import MemoryType, Scope
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,12 +27,7 @@ if TYPE_CHECKING:
 
     from router_memory.backends.embedded.owners import UserState
 
-__all__ = ["Known", "Snapshot", "estimate_bytes", "load"]
-
-_Memory = tuple[MemoryRecord, Document]
-
-Known = dict[int, _Memory]
-"""Memories decoded so far by record number. Emptying it at any time costs time and nothing else."""
+__all__ = ["Snapshot", "estimate_bytes", "load"]
 
 _BYTES_PER_MEMORY = 8 * 6
 """Of the columns."""
@@ -115,7 +111,7 @@ class Snapshot:
             mask = wanted if mask is None else mask & wanted
         return mask
 
-    def memories(self, connection: sqlite3.Connection, indices: NDArray[np.int64]) -> list[_Memory]:
+    def memories(self, connection: sqlite3.Connection, indices: NDArray[np.int64]) -> list[Memory]:
         """The memories at the indices with their stems, inside a transaction that sees the snapshot's epoch.
 
         Raises:
@@ -128,11 +124,11 @@ class Snapshot:
             read = {row.number: self._decode(row) for row in _read_rows(connection, self.state.key, missing)}
             if len(read) < len(missing):
                 raise Damaged("a memory is not where it was")
-            self.known.update(read)
+            self.known.add(read)
             found = [memory or read[number] for number, memory in zip(numbers, found, strict=True)]
         return [memory for memory in found if memory is not None]
 
-    def _decode(self, row: MemoryRow) -> _Memory:
+    def _decode(self, row: MemoryRow) -> Memory:
         scope = self._scopes.get(row.project_id)
         if scope is None:
             scope = self._scopes[row.project_id] = Scope(self.state.user_id, row.project_id)
@@ -167,7 +163,7 @@ class Snapshot:
         moved = owners[owners <= last]
         same = self._heads.marks[places] == stored.marks[older]
         unchanged = set(stored.numbers[older][same].tolist()).difference(moved.tolist())
-        known = {number: memory for number, memory in self.known.copy().items() if number in unchanged}
+        known = self.known.only(unchanged)
 
         kept = np.repeat(np.isin(self.numbers, stored.numbers) & ~np.isin(self.numbers, moved), self.parts)
         held = np.repeat(self.numbers, self.parts)[kept]
@@ -192,7 +188,7 @@ def load(connection: sqlite3.Connection, state: UserState, dimension: int) -> Sn
     """Reads all vectors of a user, inside the transaction that read `state`."""
     nothing = state._replace(documents=0, vectors=0, last_record=0, last_vector=0)
     none = np.empty(0, np.int64)
-    empty = Snapshot(nothing, {}, _heads([]), none, np.empty((0, dimension), np.float32))
+    empty = Snapshot(nothing, Known(), _heads([]), none, np.empty((0, dimension), np.float32))
     return empty.rewritten(connection, state)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
-from router_memory.backends.embedded.snapshot import Known, Snapshot, estimate_bytes, load
+from router_memory.backends.embedded.decoded import KnownByUser
+from router_memory.backends.embedded.snapshot import Snapshot, estimate_bytes, load
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,18 +25,6 @@ _AT_ONCE = 1_000
 _DECODED_SHARE = 12
 """One part in so many of the room is for decoded memories: what is hot then takes less than 1.3 times its vectors,
 measured by `bench.scale`, while a few users of some hundred memories each find all of theirs decoded."""
-
-_DECODED_BYTES = 4_096
-"""Of a decoded memory: measured at 15 stems and 200 characters."""
-
-
-class _Decoded(LRUCache[int, Known]):
-    """Decoded memories by user. What has to go is emptied, wherever a snapshot still holds it."""
-
-    def popitem(self) -> tuple[int, Known]:
-        user, known = super().popitem()
-        known.clear()
-        return user, known
 
 
 class Snapshots:
@@ -55,7 +44,7 @@ class Snapshots:
         self._dimension = dimension
         for_decoded = cache_bytes // _DECODED_SHARE
         self._cache: LRUCache[int, Snapshot] = LRUCache(cache_bytes - for_decoded, getsizeof=_size)
-        self._decoded = _Decoded(for_decoded, getsizeof=_decoded_size)
+        self._decoded = KnownByUser(for_decoded)
         self._mutex = threading.Lock()
         self._claimed: set[str] = set()
 
@@ -126,13 +115,8 @@ class Snapshots:
 
     def searched(self, snapshot: Snapshot) -> None:
         """Counts what a search has decoded, and lets go of what was decoded longest ago."""
-        user, known = snapshot.state.key, snapshot.known
         with self._mutex:
-            self._decoded.pop(user, None)  # its size is taken when it is put in
-            if _decoded_size(known) > self._decoded.maxsize:
-                known.clear()
-            else:
-                self._decoded[user] = known
+            self._decoded.searched(snapshot.state.key, snapshot.known)
 
     def _held(self, state: UserState) -> Snapshot | None:
         with self._mutex:
@@ -148,7 +132,3 @@ class Snapshots:
 
 def _size(snapshot: Snapshot) -> int:
     return snapshot.bytes
-
-
-def _decoded_size(known: Known) -> int:
-    return len(known) * _DECODED_BYTES

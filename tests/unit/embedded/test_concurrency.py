@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from router_memory.backends.embedded import large, snapshots
 from router_memory.backends.embedded import snapshot as snapshot_module
-from router_memory.backends.embedded import snapshots
 from router_memory.backends.embedded.builder import GraphBuilder
 from router_memory.backends.embedded.hnsw import Graph
 from router_memory.errors import BackendRejected
@@ -95,6 +95,39 @@ async def test_cold_users_leave_a_reader_to_the_warm(tmp_path: Path, loads: Load
             assert len((await store.candidates(query(BOB))).candidates) == 2
         loads.gate.set()
         assert [len(result.candidates) for result in await asyncio.gather(*searches)] == [2] * 4
+
+
+async def test_a_large_user_without_a_graph_leaves_a_reader_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking at all of a million vectors takes seconds: one call does it, the others wait without a reader."""
+    begun, gate = threading.Event(), threading.Event()
+    scans = 0
+
+    top_owners = large._top_owners
+
+    def slow(*arguments: Any) -> list[int]:
+        nonlocal scans
+        scans += 1
+        begun.set()
+        assert gate.wait(PATIENCE)
+        return top_owners(*arguments)
+
+    monkeypatch.setattr(large, "_top_owners", slow)
+    monkeypatch.setattr(large, "_LOOKED_AT_AT_ONCE", 4, raising=False)
+    monkeypatch.setattr(GraphBuilder, "graph", lambda *_: None)
+    async with opened(tmp_path / "memories.db", promote_at=4, readers=2) as store:
+        await store.add(ALICE, memories(ALICE, 5))
+        await store.add(BOB, memories(BOB, 3))
+        searches = [asyncio.ensure_future(store.candidates(query(ALICE))) for _ in range(6)]
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        for hopeless in searches[3:]:
+            hopeless.cancel()
+        async with asyncio.timeout(PATIENCE / 2):
+            assert len((await store.candidates(query(BOB))).candidates) == 3
+        gate.set()
+        assert [len(result.candidates) for result in await asyncio.gather(*searches[:3])] == [5] * 3
+    assert scans == 3
 
 
 async def test_a_cancelled_search_leaves_its_load_to_the_others(tmp_path: Path, loads: Loads) -> None:
