@@ -156,7 +156,11 @@ class MemoryStore(Protocol):
         ...
 
     async def statistics(self, scope: Scope, stems: Sequence[str]) -> LexicalStatistics:
-        """The user's epoch and lexical statistics, with the document frequency of each of `stems`."""
+        """The user's epoch and lexical statistics, with the document frequency of each of `stems`.
+
+        This and `epoch` may be begun by one task, wait while that does something else, and go on in another, so they
+        may not hold on to the current task as `asyncio.timeout` and `asyncio.TaskGroup` do.
+        """
         ...
 
     async def candidates(self, query: CandidateQuery, *, within: float | None = None) -> CandidateSet:

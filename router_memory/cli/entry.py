@@ -44,6 +44,7 @@ _CommandLineError: type[Exception] = next(
 
 def main() -> NoReturn:
     """Runs the command of this process's arguments and exits."""
+    _complete_streams()
     logging.getLogger().addHandler(Notices())
     warnings.simplefilter("ignore")
     code = run(sys.argv[1:])
@@ -111,6 +112,13 @@ def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else PROGRAM
     return f"{message} (see {command} --help)"
+
+
+def _complete_streams() -> None:
+    """Gives the process the streams it was started without, as by ``2>&-``: nobody can write to Python's ``None``."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
 
 
 def _flush() -> None:

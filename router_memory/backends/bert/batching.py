@@ -1,9 +1,9 @@
 """One worker thread, and what it does next.
 
 The event loop owns the queues and hands the worker one step at a time: a chunk of the queries, or when there
-are none, of the passages. Requests that arrive meanwhile wait for the step's end and then go together. Between two
-batches of queries it can wait a moment for more of them, never for a caller by himself. It knows nothing of models:
-splitting and encoding are functions it is given.
+are none, of the passages. Requests that arrive meanwhile wait for the step's end and then go together. Behind a batch
+of several queries it can wait a moment for more of them, behind a query by itself it never does. It knows nothing of
+models: splitting and encoding are functions it is given.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Batcher:
         chunk_tokens: Most tokens encoded at a time, padding included.
         pace: What is known of the model's speed.
         wait_seconds: For so long after a batch of several queries the next ones wait for each other, unless they fill a
-            batch or passages wait too. A caller by himself never waits.
+            batch or passages wait too. Behind a query by itself nobody waits.
         clock: Seconds, monotonic.
     """
 
@@ -143,6 +143,7 @@ class Batcher:
         tokens, texts = sum(job.tokens for job in waiting), len(waiting)
         if step.lane is self._queries:
             tokens += max(0, step.tokens - chunk)
+            texts += max(0, len(step.jobs) + len(step.pieces) - self._batch_size)
         batches = max(tokens / self._chunk_tokens, texts / self._batch_size)
         full = int(batches)
         return left + (full * self._pace.seconds(tokens / batches) if full else 0.0)
@@ -150,7 +151,8 @@ class Batcher:
     def _chunk_estimate(self, step: Step) -> int:
         """Tokens of the chunk a step encodes: exact unless it has texts to split first."""
         if step.jobs:
-            return min(step.tokens, self._chunk_tokens)
+            share = min(1.0, self._batch_size / (len(step.jobs) + len(step.pieces)))
+            return min(int(step.tokens * share), self._chunk_tokens)
         chunk, _ = self._take(step, step.pieces)
         return len(chunk) * chunk[-1].part.tokens
 

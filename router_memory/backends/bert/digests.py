@@ -2,8 +2,9 @@
 
 A file counts as unchanged while path, device, inode, size and the times of its last write and of its last change of
 state are what they were. The last cannot be set by programs, so that a file which was replaced or written over is read
-again even where it was given its old size and date. What a disk does to a file by itself is not noticed this way;
-`router-memory doctor` and `router-memory model verify` read every file whatever is remembered.
+again even where it was given its old size and date. What a disk does to a file by itself is not noticed this way.
+Whatever is remembered, `router-memory doctor` and `router-memory model verify` read every file of an export, and the
+latter compares its vectors with what the weights give as they are then.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ _FILE_MODE = 0o644
 class Digests:
     """What is remembered of files, one small file for each.
 
-    A folder that cannot be written, and one that somebody else could have written (see `check_rights`), is as if there
-    were none: files are read each time.
+    A folder that is missing or cannot be written, and one that somebody else could have written (see `check_rights`),
+    is as if there were none: files are read each time. It is not made here, nor written in by who does not own it:
+    root, who only has a look, would leave there what the service cannot write.
 
     Attributes:
-        folder: Where exports are kept, made when something is remembered; ``None`` remembers nothing.
+        folder: Where exports are kept; ``None`` remembers nothing.
     """
 
     folder: Path | None = None
@@ -73,14 +75,19 @@ class Digests:
         found = compute(file)
         settled = time.time() - max(before.st_mtime, before.st_ctime) >= SETTLED_SECONDS
         if settled and _stamp(file.stat()) == stamp:
-            with contextlib.suppress(OSError):  # a cache that is only read, or a full disk
-                _remember(place, name, stamp, found)
+            with contextlib.suppress(OSError):  # no cache, one that is only read, or a full disk
+                if _is_own(self.folder):
+                    _remember(place, name, stamp, found)
         return found
 
 
 def _stamp(found: os.stat_result) -> list[int]:
     """What differs when a file is not the same any more."""
     return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _is_own(folder: Path) -> bool:
+    return not hasattr(os, "geteuid") or folder.stat().st_uid == os.geteuid()
 
 
 def _recall(place: Path, name: str, stamp: list[int]) -> str | None:
@@ -101,7 +108,7 @@ def _recall(place: Path, name: str, stamp: list[int]) -> str | None:
 
 def _remember(place: Path, name: str, stamp: list[int], digest: str) -> None:
     """Writes it in one step: whoever reads meanwhile sees what was there before, or all of it."""
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(exist_ok=True)
     handle, written = tempfile.mkstemp(prefix=".", dir=place)
     temporary = Path(written)
     try:

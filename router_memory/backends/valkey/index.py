@@ -134,7 +134,7 @@ class MainIndex:
         if self._verifying is None or self._verifying.done():
             self._verifying = asyncio.create_task(self._verify(operation, key), name="router-memory-verify")
             self._verifying.add_done_callback(_retrieve)
-        # Not `asyncio.timeout`, which cancels the task it was entered in: a read may be begun by one and ended by another.
+        # Not `asyncio.timeout`, which cancels the task it was entered in: one may begin a read and another end it.
         seconds = self._connection.timeout if within is None else max(within, 0.001)
         done, _ = await asyncio.wait([self._verifying], timeout=seconds)
         if not done:

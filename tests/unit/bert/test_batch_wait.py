@@ -84,8 +84,8 @@ async def test_the_wait_for_more_ends(gate: Gate) -> None:
         await batcher.close()
 
 
-async def test_a_caller_by_himself_never_waits(gate: Gate) -> None:
-    """Behind a batch of one the next goes at once, though nobody is with it."""
+async def test_behind_a_query_by_itself_nobody_waits(gate: Gate) -> None:
+    """A caller alone is never held up."""
     with ThreadPoolExecutor(max_workers=1) as executor:
         batcher = _waiting_batcher(executor, gate)
         for text in ("one", "after", "another"):

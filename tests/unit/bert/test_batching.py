@@ -315,6 +315,26 @@ async def test_full_batches_of_waiting_queries_add_to_the_backlog(gate: Gate) ->
         await asyncio.gather(*tasks)
 
 
+async def test_what_the_running_step_leaves_over_counts_by_its_number_too(gate: Gate) -> None:
+    """Short texts fill a batch by their number; those that were taken out of the queue go before a newcomer."""
+    now, pace = [0.0], Pace()
+    pace.observe(0, 2.4)
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        batcher = _batcher(executor, gate, pace=pace, now=now)
+        tasks = [await _running(gate, batcher)]
+        tasks += [_query(batcher, "a") for _ in range(12)]  # of two tokens, as far as is known before they are split
+        await _queued(*tasks)
+        found = []
+        for _ in range(2):
+            gate.let_one()
+            await asyncio.to_thread(gate.wait_for_batch)
+            found.append(batcher.backlog_seconds() / pace.seconds(0))  # in empty passes: what one takes changes
+        gate.open()
+        await asyncio.gather(*tasks)
+    overhead = 24
+    assert found == pytest.approx([3 * (overhead + 4 * 2) / overhead, 2 * (overhead + 4 * 1) / overhead])
+
+
 async def test_queries_nobody_waits_for_are_no_backlog(batcher: Batcher, gate: Gate) -> None:
     """A storm of requests that ran into their deadlines does not turn new ones away."""
     first = await _running(gate, batcher)

@@ -37,7 +37,9 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "cache" / "models"
+    made = tmp_path / "cache" / "models"
+    made.mkdir(parents=True)
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +151,25 @@ def test_small_files_are_read(tmp_path: Path, folder: Path) -> None:
     small = tmp_path / "small"
     small.write_bytes(b"a")
     assert Digests(folder).of(small, "k", Reading()) == "61"
-    assert not folder.exists()
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_is_missing_stays_so(file: Path, folder: Path) -> None:
+    """`doctor`, run by root perhaps, is to create nothing; exports make it."""
+    folder.rmdir()
+    read = Reading()
+    assert [Digests(folder).of(file, "k", read) for _ in range(2)] == ["61"] * 2
+    assert [read.times, folder.exists()] == [2, False]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has other rights")
+def test_nothing_is_left_in_the_folder_of_another_user(
+    file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write anywhere, and who owns the folder could not write what root leaves there."""
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    assert Digests(folder).of(file, "k", Reading()) == "61"
+    assert not list(folder.iterdir())
 
 
 def test_a_file_that_is_missing_is_an_error(tmp_path: Path, folder: Path) -> None:

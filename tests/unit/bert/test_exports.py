@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router_memory.backends.bert import Source
+    from router_memory.backends.bert.onnx.job import Made
     from router_memory.backends.bert.torch_encoder import TorchEncoder
 
 pytestmark = pytest.mark.model
@@ -256,6 +257,38 @@ def test_what_fails_verification_is_not_used(
         assert load_encoder(wanted, runtime="onnx", fall_back=True).runtime == "torch"
     assert "computes other vectors" in caplog.text
     assert [entry.name for entry in folder_of(wanted, "onnx").parent.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("wrong", ["cannot be loaded", "computes other vectors"])
+def test_what_is_wrong_with_attention_gathered_is_made_without(
+    source: Source,
+    ready: Path,
+    tmp_path: Path,
+    making: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wrong: str,
+) -> None:
+    """A model of another kind may be recognised by mistake; it has its export all the same."""
+    from router_memory.backends.bert.onnx import making as making_module
+
+    copied = making_module.make
+
+    def make(wanted: Source, runtime: str, target: Path, *, fuse: bool, **rest: Any) -> Made:
+        made = copied(wanted, runtime, target, **rest)
+        if fuse and wrong == "cannot be loaded":
+            (target / GRAPH).write_bytes(b"no graph")
+        elif fuse:
+            np.save(target / REFERENCE, np.load(ready / REFERENCE)[::-1])
+        return replace(made, fused=6 if fuse else 0)
+
+    monkeypatch.setattr(making_module, "make", make)
+    done = export(replace(source, cache=tmp_path), "onnx")
+    assert done.verification is not None
+    assert done.verification.passed
+    assert [making, done.folder.name] == [["onnx", "onnx"], "onnx"]
+    assert wrong in caplog.text
+    assert sorted(entry.name for entry in done.folder.parent.iterdir()) == [".lock", "onnx"]
 
 
 def test_another_machine_verifies_again(kept: Source, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from router_memory.backends.bert.onnx import job
 from router_memory.backends.bert.onnx.fusing import fuse_attention
+from router_memory.backends.bert.onnx.manifest import GRAPH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +125,27 @@ def test_attention_of_another_form_stays_as_it_is(tmp_path: Path) -> None:
     before = _graph(tmp_path / "before.onnx", bias=False)
     assert fuse_attention(before, tmp_path / "after.onnx") == 0
     assert _kinds(tmp_path / "after.onnx") == _kinds(before)
+
+
+@pytest.mark.parametrize("where", ["fuse_attention", "_finish"])
+def test_attention_that_cannot_be_gathered_stops_no_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whatever onnx or onnxruntime has against it."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise RuntimeError("no such shape")
+
+    _graph(tmp_path / "full.onnx")
+    assert job.finish_fused(tmp_path, int8=False) == 1
+    assert "Attention" in _kinds(tmp_path / GRAPH)
+    monkeypatch.setattr(job, where, fail)
+    assert job.finish_fused(tmp_path, int8=False) == 0
+
+
+def test_a_graph_that_is_finished_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    before = _graph(tmp_path / "full.onnx")
+    job.finish_fused(tmp_path, int8=False)
+    job._finish(before, tmp_path, int8=False)
+    assert "Attention" not in _kinds(tmp_path / GRAPH)
+    np.testing.assert_allclose(_result(tmp_path / GRAPH), _result(before), atol=1e-5)

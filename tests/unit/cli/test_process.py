@@ -106,6 +106,20 @@ def test_the_end_of_the_interpreter_is_left_out() -> None:
     assert python(code + MAIN, "--version").stdout == f"router-memory {router_memory.__version__}\n"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_is_closed_fails_no_command(closed: str) -> None:
+    """As some supervisors start programs."""
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-c", MAIN, "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_threads_end_before_the_process() -> None:
     """As Python does it."""
     code = (

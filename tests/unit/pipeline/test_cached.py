@@ -129,6 +129,25 @@ async def test_what_was_forgotten_is_not_found(store: WatchedStore) -> None:
     assert secret.content not in contents(await hot.retriever.retrieve(QUERY))
 
 
+@pytest.mark.parametrize("here", [True, False], ids=["in this process", "in another"])
+async def test_what_is_forgotten_before_it_is_written_is_not_written(
+    store: WatchedStore, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    """An answer waits to be written until nobody asks; its text would lie on the server until its time to live."""
+    monkeypatch.setattr("router_memory.cache.shared._FILL_BEFORE_SECONDS", 60.0)
+    server = MemoryHotCache()
+    hot, other = cached(store, server), cached(store, server)
+    assert hot.shared is not None
+    hot.shared.came()
+    found = await hot.retriever.retrieve(QUERY)
+    await (hot if here else other).store.forget(ALICE, [record.id for record in found.retrieval.records])
+    assert "put" not in server.calls
+    hot.shared.left()
+    await settled(hot)
+    assert [server.calls.count("put"), (await server.stats()).entries] == [1, 0]
+    assert hot.counted("fill.refused") == 1
+
+
 async def test_decisions_share_what_does_not_depend_on_them(hot: Cached, store: WatchedStore) -> None:
     """Limits up to 25, thresholds, cut-offs and every hybrid mode."""
     recall = recall_of(hot)

@@ -199,33 +199,50 @@ def open_unverified(source: Source, runtime: str) -> OnnxEncoder:
             raise EmbeddingError(f"{what}: {reason}") from reason
 
 
-def _made(folder: Path, source: Source, runtime: str, stop: threading.Event | None) -> Export:
+def _made(folder: Path, source: Source, runtime: str, stop: threading.Event | None, *, fuse: bool = True) -> Export:
+    """A new export. One that is wrong with attention gathered is made once more without."""
     from router_memory.backends.bert.onnx.making import make  # which most processes never need
 
     began = perf_counter()
     # A warning, which is shown where no logging is set up: nothing is embedded meanwhile.
     _log.warning("exporting the embedding model for %s, once, about 15 s, to %s", runtime, folder)
     with folder_to_fill(folder) as target:
-        made = make(source, runtime, target, seconds=_EXPORT_SECONDS, stop=stop)
+        made = make(source, runtime, target, seconds=_EXPORT_SECONDS, stop=stop, fuse=fuse)
         try:
-            encoder = _opened(target, made.facts, source, runtime)
-        except Unusable as reason:
-            raise EmbeddingError(
-                f"the model exported for {runtime} cannot be loaded: {reason}", hint=_TORCH_INSTEAD
-            ) from reason
-        verification = _verified(encoder, target, made.tokens)
-        Manifest(
-            fingerprint=source.fingerprint,
-            runtime=runtime,
-            source=source_digest(source.directory),
-            facts=made.facts,
-            files={name: checksum(target / name) for name in FILES},
-            tokens=made.tokens,
-            verified_on=(machine(),),
-            made_with=made.made_with,
-        ).write(target)
-        install(target, folder)
-    return Export(folder, size(folder), verification, perf_counter() - began, encoder)
+            encoder = _fresh(target, made.facts, source, runtime)
+            verification = _verified(encoder, target, made.tokens)
+        except Exception as error:
+            if not made.fused:
+                raise
+            _log.warning("exporting the embedding model again, in a form that is slower to run: %s", error)
+        else:
+            Manifest(
+                fingerprint=source.fingerprint,
+                runtime=runtime,
+                source=source_digest(source.directory),
+                facts=made.facts,
+                files={name: checksum(target / name) for name in FILES},
+                tokens=made.tokens,
+                verified_on=(machine(),),
+                made_with=made.made_with,
+            ).write(target)
+            install(target, folder)
+            return Export(folder, size(folder), verification, perf_counter() - began, encoder)
+    return _made(folder, source, runtime, stop, fuse=False)
+
+
+def _fresh(target: Path, facts: Facts, source: Source, runtime: str) -> OnnxEncoder:
+    """Loads what was just made.
+
+    Raises:
+        EmbeddingError: It cannot be loaded.
+    """
+    try:
+        return _opened(target, facts, source, runtime)
+    except Unusable as reason:
+        raise EmbeddingError(
+            f"the model exported for {runtime} cannot be loaded: {reason}", hint=_TORCH_INSTEAD
+        ) from reason
 
 
 def _opened(folder: Path, facts: Facts, source: Source, runtime: str) -> OnnxEncoder:

@@ -27,11 +27,11 @@ from router_memory.errors import EmbeddingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MADE", "Job", "Made", "main"]
+__all__ = ["MADE", "Job", "Made", "finish_fused", "main"]
 
 MADE = "made.json"
 """What the process leaves beside the files of an export: a `Made`, or ``{"error": …, "hint": …}``."""
-_FULL_GRAPH, _OPTIMIZED_GRAPH, _SMALL_GRAPH = "full.onnx", "optimized.onnx", "small.onnx"
+_FULL_GRAPH, _OPTIMIZED_GRAPH, _FUSED_GRAPH, _SMALL_GRAPH = "full.onnx", "optimized.onnx", "fused.onnx", "small.onnx"
 _OPSET = 17
 _FLOAT = 1  # onnx.TensorProto.FLOAT
 _EXTERNAL = "session.optimized_model_external_initializers"
@@ -52,6 +52,7 @@ class Job:
         query_prefix: As in `Source`.
         passage_prefix: As in `Source`.
         threads: As in `Source`.
+        fuse: Whether attention is gathered, see `fuse_attention`.
     """
 
     directory: str
@@ -60,6 +61,7 @@ class Job:
     query_prefix: str
     passage_prefix: str
     threads: int
+    fuse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,13 @@ class Made:
         facts: What an encoder has to know.
         tokens: How many tokens each of `fixed_parts` has.
         made_with: Versions of the libraries.
+        fused: How many attentions were gathered.
     """
 
     facts: Facts
     tokens: tuple[int, ...]
     made_with: dict[str, str]
+    fused: int = 0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -96,20 +100,49 @@ def _run(job: Job, target: Path) -> Made:
     for module in encoder.model:
         check_module(type(module).__module__, type(module).__name__)
     facts = _export_graph(encoder, target / _FULL_GRAPH)
-    _optimize(target / _FULL_GRAPH, target / _OPTIMIZED_GRAPH)
-    fuse_attention(target / _OPTIMIZED_GRAPH, target / _FULL_GRAPH)
-    graph = target / _FULL_GRAPH
-    if job.int8:
-        graph = target / _SMALL_GRAPH
-        _quantize(target / _FULL_GRAPH, graph)
-    _optimize(graph, target / GRAPH, weights=WEIGHTS)
-    for made in (_FULL_GRAPH, _OPTIMIZED_GRAPH, _SMALL_GRAPH):
+    fused = finish_fused(target, int8=job.int8) if job.fuse else 0
+    if not fused:
+        _finish(target / _FULL_GRAPH, target, int8=job.int8)
+    for made in (_FULL_GRAPH, _OPTIMIZED_GRAPH, _FUSED_GRAPH, _SMALL_GRAPH):
         (target / made).unlink(missing_ok=True)
     _write_tokenizer(encoder, target / TOKENIZER)
     parts = fixed_parts(encoder)
     truth = np.concatenate([encoder.encode([part]) for part in parts])
     np.save(target / REFERENCE, truth, allow_pickle=False)
-    return Made(facts, tuple(part.tokens for part in parts), {name: version(name) for name in _LIBRARIES})
+    versions = {name: version(name) for name in _LIBRARIES}
+    return Made(facts, tuple(part.tokens for part in parts), versions, fused)
+
+
+def finish_fused(target: Path, *, int8: bool) -> int:
+    """Makes `GRAPH` of the full graph with attention gathered, which is worth no export that fails.
+
+    Args:
+        target: As in `Job`.
+        int8: As in `Job`.
+
+    Returns:
+        How many attentions were gathered; 0 where none could be, and `GRAPH` is still to be made.
+    """
+    try:
+        _optimize(target / _FULL_GRAPH, target / _OPTIMIZED_GRAPH)
+        fused = fuse_attention(target / _OPTIMIZED_GRAPH, target / _FUSED_GRAPH)
+        if fused:
+            _finish(target / _FUSED_GRAPH, target, int8=int8)
+    except Exception as error:  # noqa: BLE001 - of onnx and onnxruntime, of many kinds, some of no public class
+        sys.stderr.write(f"attention is not gathered: {type(error).__name__}: {error}\n")
+        return 0
+    return fused
+
+
+def _finish(graph: Path, target: Path, *, int8: bool) -> None:
+    """Makes `GRAPH` and `WEIGHTS`, in place of those that are there."""
+    for made in (GRAPH, WEIGHTS):
+        (target / made).unlink(missing_ok=True)
+    if int8:
+        small = target / _SMALL_GRAPH
+        _quantize(graph, small)
+        graph = small
+    _optimize(graph, target / GRAPH, weights=WEIGHTS)
 
 
 def _export_graph(encoder: TorchEncoder, file: Path) -> Facts:

@@ -26,7 +26,15 @@ _MODULE = "router_memory.backends.bert.onnx.job"
 _HINT = "set embedding.runtime: torch"
 
 
-def make(source: Source, runtime: str, target: Path, *, seconds: float, stop: threading.Event | None = None) -> Made:
+def make(
+    source: Source,
+    runtime: str,
+    target: Path,
+    *,
+    seconds: float,
+    stop: threading.Event | None = None,
+    fuse: bool = True,
+) -> Made:
     """Exports a model into an empty folder, not verified yet. Blocks for seconds, or minutes for a large model.
 
     Args:
@@ -35,6 +43,7 @@ def make(source: Source, runtime: str, target: Path, *, seconds: float, stop: th
         target: The folder.
         seconds: When it is given up.
         stop: Gives it up when set.
+        fuse: As in `Job`.
 
     Raises:
         EmbeddingError: It cannot be exported, no process can be started, or it was stopped.
@@ -46,6 +55,7 @@ def make(source: Source, runtime: str, target: Path, *, seconds: float, stop: th
         query_prefix=source.query_prefix,
         passage_prefix=source.passage_prefix,
         threads=source.threads,
+        fuse=fuse,
     )
     try:
         done = run_module(_MODULE, asdict(job), seconds=seconds, stop=stop)
@@ -58,7 +68,7 @@ def make(source: Source, runtime: str, target: Path, *, seconds: float, stop: th
         (target / MADE).unlink()
         if "error" in left:
             raise EmbeddingError(left["error"], hint=left["hint"] or _HINT)
-        return Made(Facts.of(left["facts"]), tuple(left["tokens"]), left["made_with"])
+        return Made(Facts.of(left["facts"]), tuple(left["tokens"]), left["made_with"], int(left["fused"]))
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise EmbeddingError(f"the embedding model cannot be exported: its process left {error!r}") from error
 
