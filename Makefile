@@ -63,7 +63,7 @@ test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (a 
 test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait valkey` started
 	@ROUTER_MEMORY_TEST_VALKEY=$(VALKEY) $(BIN)/pytest $(ARGS)
 
-bench: $(VENV)/.dev  ## every benchmark's quick run, some twenty minutes; bench/README.md
+bench: $(VENV)/.dev  ## every benchmark's quick run, half an hour at most; bench/README.md
 	@$(BIN)/python -m bench all --quick $(ARGS)
 
 bench-full: $(VENV)/.dev  ## every benchmark at full size, about three hours (ARGS="--data FILE ...")

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench.peers.environments import ENVIRONMENTS, made
+from bench.peers.products import FLOOR, RUNTIME, SHIPPED, TOLD
 from tests.servers.find import NO_SEARCH, NO_SERVER, find, running
 
 __all__ = ["BENCHMARKS", "ROOT", "Benchmark", "named"]
 
 ROOT = Path(__file__).parents[1]
 _SHIPPED = ("router_memory/demo/conversation.jsonl", "tests/quality/conversations.jsonl")
-_ENVIRONMENTS = ROOT / "bench" / "results" / "local" / "environments"
 
 Missing = Callable[[bool, Sequence[str]], str]
 
@@ -64,9 +65,13 @@ def _no_data(quick: bool, data: Sequence[str]) -> str:
 
 
 def _no_environments(quick: bool, data: Sequence[str]) -> str:
-    if not quick or _ENVIRONMENTS.is_dir():
+    lacking = sorted(
+        {one.environment for one in (FLOOR, *SHIPPED, *RUNTIME, *TOLD) if not made(one.environment, ENVIRONMENTS)}
+    )
+    if not quick or not lacking:
         return ""
-    return "the peers' environments are not made yet: python -m bench.peers --quick makes them, gigabytes of packages"
+    names = ", ".join(lacking)
+    return f"environments not made yet: {names}; python -m bench.peers --quick makes them, gigabytes of packages"
 
 
 BENCHMARKS = (
@@ -76,6 +81,12 @@ BENCHMARKS = (
         quick=1,
         full=5,
         arguments=lambda quick, data: () if quick else ("--repeat", "3"),
+    ),
+    Benchmark(
+        name="profile",
+        answers="where the microseconds of a hit and of a miss go",
+        quick=1,
+        full=4,
     ),
     Benchmark(
         name="service",
@@ -125,8 +136,8 @@ BENCHMARKS = (
     Benchmark(
         name="peers",
         answers="how speed and recall compare with mem0, LangGraph, Chroma, LanceDB and the reference",
-        quick=5,
-        full=30,
+        quick=8,
+        full=35,
         needs="a package index the first time, some GB of disk; Valkey with Search for two of its rows",
         missing=_no_environments,
         arguments=lambda quick, data: () if quick or not data else ("--data", data[0]),

@@ -12,7 +12,7 @@ from typing import Any
 
 import router_memory
 
-__all__ = ["environment"]
+__all__ = ["environment", "load"]
 
 _PACKAGES = (
     "router-memory",
@@ -40,6 +40,11 @@ def environment(seed: int) -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "versions": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def load() -> float:
+    """Of the machine in the last minute, in CPUs: other work before a benchmark begins, and its own too later."""
+    return round(os.getloadavg()[0], 2)
 
 
 def _version(name: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bench.claims import Claim, table
 from bench.document import Document, Environment, Stated, UnreadableDocument, plain, read, write
 from bench.document import Part as Measured
-from bench.environment import environment
+from bench.environment import environment, load
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -82,6 +82,7 @@ def measure_parts(
         facts: What else the document is to say, JSON-compatible.
     """
     path: Path = arguments.json
+    facts["load_before"] = load()
     document = _document(benchmark, path)
     command = _command(benchmark, arguments, options)
     claims: list[Claim] = []
@@ -133,7 +134,7 @@ def document_part(
         settings=_without_folders(plain(settings)),
         facts=_without_folders(plain(facts)),
         claims=stated,
-        figures=plain(figures),
+        figures=_without_folders(plain(figures)),
     )
 
 

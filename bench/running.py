@@ -66,10 +66,13 @@ def run(name: str, words: Sequence[str], output: Path) -> Ran:
     """Runs one and reads what it wrote."""
     began = monotonic()
     command = [sys.executable, "-m", f"bench.{name}", *words, "--json", str(output.resolve())]
+    before = _written(output)
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     seconds = monotonic() - began
     if code:
         return Ran(name, f"FAILED: exit code {code}", seconds)
+    if _written(output) == before:
+        return Ran(name, "FAILED: it wrote no document", seconds)
     try:
         document = read(output)
     except (FileNotFoundError, UnreadableDocument) as error:
@@ -86,6 +89,11 @@ def summary(ran: Sequence[Ran]) -> str:
         counts = (str(one.met), str(one.missed)) if one.state == "done" else ("", "")
         lines.append(f"{one.name:<12}{took:>8}{counts[0]:>6}{counts[1]:>8}  {one.state}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _written(path: Path) -> int:
+    """When, in nanoseconds; 0 for never. An earlier run's document is no figure of this one."""
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _missing(benchmark: Benchmark, quick: bool, data: Sequence[str]) -> str:

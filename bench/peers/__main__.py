@@ -18,7 +18,7 @@ from bench.valkey.server import own_server, server_versions
 from tests.servers.find import find
 
 NAME = "peers"
-PARTS = ("shipped", "runtime")
+PARTS = ("shipped", "runtime", "told")
 
 
 def main() -> int:
@@ -58,6 +58,8 @@ def main() -> int:
 def _options(arguments: argparse.Namespace) -> str:
     chosen = [f"--sizes {','.join(map(str, arguments.sizes))}", f"--questions {arguments.questions}"]
     chosen += [f"--data {arguments.data}"] if arguments.data else []
+    usual = Settings().budget_seconds
+    chosen += [f"--budget-seconds {arguments.budget_seconds:g}"] if arguments.budget_seconds != usual else []
     chosen += [f"--threads {arguments.threads}"] if arguments.threads else []
     chosen += ["--whole"] if arguments.whole else []
     chosen += [f"--peers {','.join(arguments.peers)}"] if arguments.peers else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,12 +13,12 @@ from bench.claims import Claim, at_least
 from bench.peers.corpus import Asked, Corpus, make_corpus
 from bench.peers.environments import ENVIRONMENTS
 from bench.peers.generating import generated
-from bench.peers.products import FLOOR, INT8, OURS, Product
+from bench.peers.products import FLOOR, INT8, NO_SPEAKER, ON_TORCH, OURS, Product
 from bench.peers.row import Row
 from bench.peers.settings import Settings, Size
 from bench.quality.data import load
 
-__all__ = ["claims_of", "compare"]
+__all__ = ["ask_all", "claims_of", "compare"]
 
 _FASTER = 3.0
 """How many times faster than each of the others a search is to be."""
@@ -62,20 +63,20 @@ def _measure(rows: Sequence[Row], corpus: Corpus, settings: Settings) -> None:
     for row in rows:
         print(f"  filling {row.product.name} …", flush=True)
         row.fill(corpus)
+    rng = random.Random(settings.seed)
     for number in range(settings.warm_up):
-        _ask_all(rows, corpus.questions[number % len(corpus.questions)], number, timed=False, judged=False)
+        ask_all(rows, corpus.questions[number % len(corpus.questions)], rng, timed=False, judged=False)
     for number in range(settings.questions):
         first = number < len(corpus.questions)
-        _ask_all(rows, corpus.questions[number % len(corpus.questions)], number, timed=True, judged=first)
+        ask_all(rows, corpus.questions[number % len(corpus.questions)], rng, timed=True, judged=first)
     for row in rows:
         row.weigh()
         row.add_singles(corpus)
 
 
-def _ask_all(rows: Sequence[Row], asked: Asked, number: int, *, timed: bool, judged: bool) -> None:
-    """Who is asked first changes from question to question."""
-    start = number % len(rows)
-    for row in (*rows[start:], *rows[:start]):
+def ask_all(rows: Sequence[Row], asked: Asked, rng: random.Random, *, timed: bool, judged: bool) -> None:
+    """In another order each time: the threads of the one before may still spin, which must not always hit the same."""
+    for row in rng.sample(rows, len(rows)):
         row.ask(asked, timed=timed, judged=judged)
 
 
@@ -94,13 +95,17 @@ def claims_of(size: Size, rows: Sequence[Row], *, targets: bool) -> list[Claim]:
             ours.recall - best.recall,
         )
         claims.append(at_least(name, ahead, 0.0) if targets else Claim(name, ahead))
+        unaided = next((row for row in others if row.product.name == NO_SPEAKER and not math.isnan(row.p50)), None)
+        if unaided is not None:
+            name = f"R@10, {NO_SPEAKER} − the best of the others ({best.product.name}) at {size}"
+            claims.append(Claim(name, unaided.recall - best.recall))
     for row in peers:
         name, faster = f"search p50, {row.product.name} / {OURS} at {size}", row.p50 / ours.p50
         claims.append(at_least(name, faster, _FASTER) if targets else Claim(name, faster))
-    faster_still = next((row for row in others if row.product.name == INT8 and not math.isnan(row.p50)), None)
-    if faster_still is not None:
+    for form in (row for row in others if row.product.name in (INT8, ON_TORCH) and not math.isnan(row.p50)):
         claims += [
-            Claim(f"search p50, {row.product.name} / {INT8} at {size}", row.p50 / faster_still.p50) for row in peers
+            Claim(f"search p50, {row.product.name} / {form.product.name} at {size}", row.p50 / form.p50)
+            for row in peers
         ]
     return claims + [
         Claim(f"search p50, {row.product.name} / {OURS} at {size}", row.p50 / ours.p50)

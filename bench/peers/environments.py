@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.peers.products import OURS
 
-__all__ = ["ENVIRONMENTS", "ROOT", "NotInstalled", "environment", "requirements"]
+__all__ = ["ENVIRONMENTS", "ROOT", "NotInstalled", "environment", "made", "requirements"]
 
 ROOT = Path(__file__).parents[2]
 """The checkout."""
@@ -43,10 +43,9 @@ def environment(name: str, folder: Path) -> Path:
         NotInstalled: It could not be made.
     """
     pins = requirements(name)
-    wanted = hashlib.sha256(pins.read_bytes()).hexdigest()
     place = folder.resolve() / name
-    python, stamp = place / "bin" / "python", place / _STAMP
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
+    python = place / "bin" / "python"
+    if made(name, folder):
         return python
     if place.exists() and not (place / "pyvenv.cfg").is_file():
         raise NotInstalled(f"{place} is there and is no virtual environment")
@@ -54,8 +53,18 @@ def environment(name: str, folder: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     _run([sys.executable, "-m", "venv", str(place)])
     _run([str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--requirement", str(pins)])
-    stamp.write_text(wanted, encoding="utf-8")
+    (place / _STAMP).write_text(_wanted(pins), encoding="utf-8")
     return python
+
+
+def made(name: str, folder: Path) -> bool:
+    """Whether an environment is there, of today's pins."""
+    stamp = folder.resolve() / name / _STAMP
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _wanted(requirements(name))
+
+
+def _wanted(pins: Path) -> str:
+    return hashlib.sha256(pins.read_bytes()).hexdigest()
 
 
 def _run(command: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["FLOOR", "INT8", "OURS", "RUNTIME", "SHIPPED", "Product"]
+__all__ = ["FLOOR", "INT8", "NO_SPEAKER", "ON_TORCH", "OURS", "RUNTIME", "SHIPPED", "TOLD", "Product"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Product:
 
 
 OURS = "router-memory"
-INT8 = f"{OURS}, onnx-int8"
+INT8, NO_SPEAKER, ON_TORCH = f"{OURS}, onnx-int8", f"{OURS}, no speaker", f"{OURS}, torch"
 _SPEAKER = "content, the speaker's name in its own field"
 _REMEMBER = "remember(), a session at a time"
 
@@ -55,8 +55,9 @@ _DEFAULT = Product(OURS, "router_memory", OURS, path=_REMEMBER, stored=_SPEAKER)
 
 SHIPPED = (
     _DEFAULT,
-    Product(f"{OURS}, no speaker", "router_memory", OURS, path=_REMEMBER, options={"speaker": "no"}),
+    Product(NO_SPEAKER, "router_memory", OURS, path=_REMEMBER, options={"speaker": "no"}),
     Product(INT8, "router_memory", OURS, _REMEMBER, _SPEAKER, options={"runtime": "onnx-int8"}),
+    Product(ON_TORCH, "router_memory", OURS, _REMEMBER, _SPEAKER, options={"runtime": "torch"}),
     Product(f"{OURS} on Valkey", "router_memory", OURS, path=_REMEMBER, stored=_SPEAKER, server=True),
     *_PEERS,
 )
@@ -70,3 +71,20 @@ RUNTIME = (
     ),
 )
 """Each with our ONNX embedder."""
+
+TOLD = (
+    _DEFAULT,
+    *(
+        Product(
+            f"{peer.name} (speaker in the text)",
+            peer.driver,
+            peer.environment,
+            peer.path,
+            "the speaker's name and the content as one text",
+            server=peer.server,
+            options={"speaker": "in the text"},
+        )
+        for peer in _PEERS
+    ),
+)
+"""Each told who speaks: ours in its field, the others in the text, as people do who have no field."""

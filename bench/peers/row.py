@@ -107,7 +107,8 @@ class Row:
             self._fail(error)
         self._figures["add"] = {"memories": handed, "seconds": round(taken, 3)}
         if taken:
-            self._figures["add"]["a_second"] = round(handed / taken, 2)
+            stored = self._figures.get("stored", handed)  # what it drops it need not embed
+            self._figures["add"] |= {"a_second": round(stored / taken, 2), "handed_a_second": round(handed / taken, 2)}
         if handed < len(corpus.memories) and not self.reason:
             self.reason = f"not finished: {handed:,} of {len(corpus.memories):,} memories in {taken:.0f} s"
 

@@ -79,7 +79,9 @@ ANSWERS: Mapping[str, Sequence[Pick]] = {
     ),
     "comparison": (
         Pick("{0}", "peers", "shipped", r"(R@10.*)"),
-        Pick("{0}", "peers", "shipped", r"(search p50, .*)", _times),
+        Pick("with the speaker in everybody's texts: {0}", "peers", "told", r"(R@10, router-memory − .*)"),
+        Pick("{0}", "peers", "shipped", r"(search p50, (?!router-memory).+ / router-memory(?:, torch)? at .+)", _times),
+        Pick("with our embedder in all: {0}", "peers", "runtime", r"(search p50, .*)", _times),
     ),
 }
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.report.documents import Documents, figures
+from bench.report.latencies import latencies
+from bench.report.sampled import functions, rooms
 from bench.report.tables import markdown, milliseconds, number, percent
 from bench.stages.report import TARGETS
 
@@ -49,12 +51,27 @@ def _times(documents: Documents) -> str | None:
                 label,
                 *(f"{one[name] * 1e3:.2f} ms" for name in ("median_seconds", "p95_seconds", "embed_median_seconds")),
                 f"{one['ratio_to_embed']:.3f}",
+                _ratio(one, found["stages"].get("embed_configured")),
                 within,
                 f"≤ {TARGETS[stage]:g}, {verdict}" if stage in TARGETS else "",
             ]
         )
-    head = ["stage", "median", "p95", "embedding beside it, median", "ratio", "over all runs", "target"]
+    head = [
+        "stage",
+        "median",
+        "p95",
+        "embedding beside it, median",
+        "ratio",
+        "to the default runtime",
+        "over all runs",
+        "target",
+    ]
     return markdown(head, rows)
+
+
+def _ratio(stage: Mapping[str, Any], configured: Mapping[str, Any] | None) -> str:
+    """Of a stage to an embedding by the default runtime. Either was timed beside torch, which cancels."""
+    return f"{stage['ratio_to_embed'] / configured['ratio_to_embed']:.3f}" if configured else "–"
 
 
 def _day(documents: Documents) -> str | None:
@@ -134,8 +151,12 @@ def _megabytes(size: float | None) -> str:
 
 SPECIAL: Mapping[str, tuple[str, Callable[[Documents], str | None]]] = {
     "stages/times": ("stages", _times),
+    "service/latency": ("service", latencies),
+    "profile/rooms": ("profile", rooms),
+    "profile/functions": ("profile", functions),
     "cache/day": ("cache", _day),
     "peers/as-shipped": ("peers", lambda documents: _peers(documents, "shipped")),
+    "peers/told": ("peers", lambda documents: _peers(documents, "told")),
     "peers/same-runtime": ("peers", lambda documents: _peers(documents, "runtime")),
 }
 """By block: the benchmark it needs, and what makes it; ``None`` when that was not measured."""

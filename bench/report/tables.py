@@ -20,7 +20,7 @@ _VERDICTS = {True: ", met", False: ", **missed**", None: ""}
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
     """A table whose first columns are words and whose others are numbers, with a line break at its end."""
     rule = ["---" if place < words else "---:" for place in range(len(head))]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, rule, *rows)]
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in (head, rule, *rows)]
     return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
@@ -36,7 +36,9 @@ def run(part: Part) -> str:
     """What was typed, when, on which kind of machine and with which versions."""
     how = "A quick run: fewer rounds and less data, so that its figures are rough. " if part.quick else ""
     missing = f" Not measured: {part.facts['not_measured']}." if part.facts.get("not_measured") else ""
-    return f"```console\n$ {part.command}\n```\n\n{how}{_where(part.environment)}{missing}\n"
+    before = part.facts.get("load_before")
+    load = "" if before is None else f" Load of the machine when it began: {number(before)}."
+    return f"```console\n$ {part.command}\n```\n\n{how}{_where(part.environment)}{load}{missing}\n"
 
 
 def not_measured(name: str) -> str:

@@ -27,7 +27,7 @@ class Settings:
         queries: Questions to the one user whose nearest are known.
         promote_at: Of the one user's store: as the product has it by default, less in a small run.
         scans: How often the one user is searched while there is no graph: each looks at every vector.
-        opens: How often each file is opened, in processes of their own.
+        opens: How often each file is opened, in turn.
         floor_memories: Written to a bare SQLite table, and added to a bare graph, to compare rates with.
     """
 

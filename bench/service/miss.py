@@ -20,15 +20,17 @@ _EMBEDDINGS = 200
 
 
 async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
-    """Plain answers by many clients and streamed ones by one, and what embedding such a question takes by itself."""
+    """Plain answers by many clients and streamed ones by one; before and after, what embedding a question takes."""
     async with opened_room(settings) as room:
-        embedding = await _embedding_ms(list(room.questions))
+        before = await _embedding_ms(list(room.questions))
         plain = await compare(
             room, settings, READING, _REASON, stream=False, connections=settings.connections, new=True
         )
         alone = await compare(room, settings, READING, _REASON, stream=True, connections=1, new=True)
+        after = await _embedding_ms(list(room.questions))
+    embedding = min(before, after)  # it is subtracted: the greater would flatter what is left
     added = round(alone["first_token_added_ms"] - embedding, 3)
-    return {"plain": plain, "alone": alone, "embedding_p50_ms": embedding}, [
+    return {"plain": plain, "alone": alone, "embedding_p50_ms": embedding, "embedding_p50_ms_of": [before, after]}, [
         Claim("miss, plain, chats a second", plain["service"]["a_second"]),
         Claim("miss, plain, throughput / pass-through", plain["throughput_ratio"]),
         Claim("embedding a question, ms", embedding),

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bench.document import Document, write
+from bench.environment import load
 from bench.stages.measure import QUICK_ROUNDS, ROUNDS, WARMUP
 from bench.stages.report import calmest, measured, summary, table
 
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds a stage in place of {ROUNDS}")
     arguments = parser.parse_args()
     repeat, rounds = max(arguments.repeat, 1), QUICK_ROUNDS if arguments.quick else ROUNDS
+    before = load()
     runs = []
     for _ in range(repeat):
         raw = _figures(arguments.seed, rounds)
@@ -48,6 +50,7 @@ def main() -> int:
         seed=arguments.seed,
         quick=arguments.quick,
         settings={"rounds": rounds, "warmup": WARMUP, "repeat": repeat},
+        facts={"load_before": before},
     )
     write(Document(benchmark=NAME, parts={NAME: part}), arguments.json)
     print(f"\n{table(found)}\n\nwritten to {arguments.json}")

@@ -47,7 +47,15 @@ def summary(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def measured(found: Mapping[str, Any], *, command: str, seed: int, quick: bool, settings: Mapping[str, int]) -> Part:
+def measured(
+    found: Mapping[str, Any],
+    *,
+    command: str,
+    seed: int,
+    quick: bool,
+    settings: Mapping[str, int],
+    facts: Mapping[str, Any],
+) -> Part:
     """The part of the document: claims are ratios to the embedding, of the run that was kept.
 
     Args:
@@ -60,7 +68,7 @@ def measured(found: Mapping[str, Any], *, command: str, seed: int, quick: bool, 
         quick=quick,
         environment=where | {"versions": versions},
         settings=settings,
-        facts={},
+        facts=facts,
         claims=[
             at_most(f"{name} / {FLOOR}", ratio, TARGETS[name]) if name in TARGETS else Claim(f"{name} / {FLOOR}", ratio)
             for name, ratio in _ratios(found).items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -27,7 +26,7 @@ from router_memory.wiring import Assembly
 if TYPE_CHECKING:
     from bench.throughput.settings import Settings
 
-__all__ = ["Asked", "callers", "load", "milliseconds", "new_questions", "opened_plugins"]
+__all__ = ["Asked", "callers", "milliseconds", "new_questions", "opened_plugins"]
 
 _DECISION = "personalized_route"
 _DEADLINE_MS = 30_000  # the default would cut those short who wait behind 63 others
@@ -123,8 +122,3 @@ def milliseconds(seconds: Sequence[float]) -> dict[str, float]:
         "p50_ms": round(float(np.median(seconds)) * 1e3, 3),
         "p99_ms": round(float(np.percentile(seconds, 99)) * 1e3, 3),
     }
-
-
-def load() -> float:
-    """Of the machine in the last minute, in CPUs: what other work there was beside a benchmark of one or two."""
-    return round(os.getloadavg()[0], 2)

@@ -14,7 +14,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from bench.claims import Claim, at_least, at_most
-from bench.throughput.asking import Asked, callers, load, milliseconds, new_questions, opened_plugins
+from bench.environment import load
+from bench.throughput.asking import Asked, callers, milliseconds, new_questions, opened_plugins
 from bench.throughput.bare import INT8, TORCH, bare_int8, bare_torch
 from bench.throughput.settings import Settings
 

@@ -8,8 +8,9 @@ from time import perf_counter
 from typing import Any
 
 from bench.claims import Claim
+from bench.environment import load
 from bench.stages.corpus import make_corpus
-from bench.throughput.asking import load, milliseconds, new_questions
+from bench.throughput.asking import milliseconds, new_questions
 from bench.throughput.bare import TORCH, Bare, bare_torch
 from bench.throughput.settings import Settings
 from router_memory.backends.bert import BertEmbedder

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from bench.claims import Claim, at_least
-from bench.throughput.asking import load, new_questions
+from bench.environment import load
+from bench.throughput.asking import new_questions
 from bench.throughput.bare import INT8, TORCH, bare_int8, bare_torch
 from bench.throughput.settings import Settings
 from router_memory.backends.bert import BertEmbedder

@@ -11,13 +11,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
-__all__ = ["Memory", "Options", "Peer", "serve"]
+__all__ = ["Memory", "Named", "Options", "Peer", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,28 @@ class Memory:
     text: str
 
 
+class Named:
+    """Texts behind their speakers' names, for products that have no field for those, and without them again."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def told(self, memory: Memory) -> Memory:
+        """With the name in the text."""
+        text = f"{memory.speaker}: {memory.text}"
+        self._said[_plain(text)] = memory.text
+        return replace(memory, text=text)
+
+    def said(self, texts: Sequence[str]) -> list[str]:
+        """What was said, of texts that were found."""
+        return [self._said.get(_plain(text), text) for text in texts]
+
+
+def _plain(text: str) -> str:
+    """Without what a store may change about its blanks."""
+    return " ".join(text.split())
+
+
 class Peer(Protocol):
     """A product that is open. Its methods may be coroutines."""
 
@@ -99,35 +121,42 @@ def serve(make: Callable[[Options], Any], packages: Sequence[str]) -> None:
 async def _answer(make: Callable[[Options], Any], packages: Sequence[str], answers: Any) -> None:
     loop = asyncio.get_running_loop()
     peer: Peer | None = None
+    named: Named | None = None
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         asked: dict[str, Any] = json.loads(line)
         try:
             if asked["op"] == "open":
+                named = Named() if asked["extra"].get("speaker") == "in the text" else None
                 peer, seconds = await _timed(make, _options(asked))
                 found = {"seconds": seconds, "versions": {name: version(name) for name in packages}}
             else:
                 assert peer is not None, "open comes first"
-                found = await _done(peer, asked)
+                found = await _done(peer, asked, named)
         except Exception as error:  # noqa: BLE001 - whatever a product raises becomes the reason in its row
             found = {"error": f"{type(error).__name__}: {error}"[:500]}
         answers.write(json.dumps(found) + "\n")
         answers.flush()
 
 
-async def _done(peer: Peer, asked: dict[str, Any]) -> dict[str, Any]:
+async def _done(peer: Peer, asked: dict[str, Any], named: Named | None) -> dict[str, Any]:
     op = asked["op"]
     if op == "add":
-        memories = [Memory(**one) for one in asked["memories"]]
+        memories = [_memory(one, named) for one in asked["memories"]]
         added, seconds = await _timed(peer.add, memories, perf_counter() + asked["within_seconds"])
         return {"added": added, "seconds": seconds}
     if op == "add_one":
-        memory = Memory(**asked["memory"])
+        memory = _memory(asked["memory"], named)
         return {"seconds": (await _timed(peer.add_one, memory))[1]}
     if op == "search":
         texts, seconds = await _timed(peer.search, asked["user"], asked["question"], asked["limit"])
-        return {"texts": texts, "seconds": seconds}
+        return {"texts": named.said(texts) if named else texts, "seconds": seconds}
     stored, seconds = await _timed({"filled": peer.filled, "close": peer.close}[op])
     return {"stored": stored, "seconds": seconds}
+
+
+def _memory(one: dict[str, Any], named: Named | None) -> Memory:
+    memory = Memory(**one)
+    return named.told(memory) if named else memory
 
 
 async def _timed(call: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.report.plots import callers, day, latency, peers, stages, startup
+from bench.report.plots import callers, day, flames, latency, peers, stages, startup
 from bench.report.plots.plot import Plot
 
 __all__ = ["PLOTS", "Plot"]
 
 PLOTS: Mapping[str, Plot] = {
     "stages": stages.PLOT,
+    "flames": flames.PLOT,
     "latency": latency.PLOT,
     "callers": callers.PLOT,
     "peers": peers.PLOT,

@@ -59,7 +59,9 @@ def test_a_part_says_what_was_typed_where_it_ran_and_what_it_was_given(output: P
     one = read(output).parts["first"]
     assert one.command == "python -m bench.demo --seed 7 --own 3 --parts first,second"
     assert (one.environment.seed, one.environment.servers) == (7, {"server": "1.0"})
-    assert (one.settings, one.facts, one.figures) == ({"size": 10}, {"note": "busy"}, {"size": 10})
+    assert (one.settings, one.figures) == ({"size": 10}, {"size": 10})
+    assert one.facts["note"] == "busy"
+    assert one.facts["load_before"] >= 0
     assert not one.quick
 
 
@@ -109,8 +111,9 @@ def test_folders_of_the_machine_are_left_out() -> None:
         settings={"data": ["/home/someone/a.jsonl"], "folder": "", "size": 3},
         facts={"ratio": "search / numpy"},
         claims=[],
-        figures={},
+        figures={"reason": 'it ended: File "/home/someone/bench/a.py", line 3'},
     )
+    assert one.figures == {"reason": 'it ended: File "a.py", line 3'}
     assert one.command == "python -m bench.demo --data a.jsonl bench/b.jsonl --path=y:user"
     assert one.settings == {"data": ["a.jsonl"], "folder": "", "size": 3}
     assert one.facts == {"ratio": "search / numpy"}

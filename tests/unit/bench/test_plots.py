@@ -19,12 +19,23 @@ SEARCH = {"p50_ms": 5.0, "p95_ms": 9.0}
 STAGES = ("embed", "embed_configured", "candidates_100", "candidates_1000", "rerank_100", "inject_10")
 REQUESTS = ("on_request_without_embedding", "on_request")
 DAY = {"level_1": 0.5, "level_2": 0.1, "joined": 0.1, "mean_ms": 4.0}
+SAMPLED = {
+    "microseconds": 200.0,
+    "samples": 4,
+    "rooms": {"store": {"share": 0.75, "microseconds": 150.0}, "cache": {"share": 0.25, "microseconds": 50.0}},
+    "functions": {"cache.local:get": {"share": 0.25, "microseconds": 50.0}},
+    "stacks": {
+        "plugin.plugin:on_request;backends.embedded.reads:one": 3,
+        "plugin.plugin:on_request;cache.local:get": 1,
+    },
+}
 FIGURES: dict[str, dict[str, dict[str, Any]]] = {
     "stages": {
         "stages": {
             "stages": {name: {"ratio_to_embed": 0.1, "median_seconds": 0.001} for name in (*STAGES, *REQUESTS)},
         }
     },
+    "profile": {"hit": SAMPLED, "miss": SAMPLED},
     "valkey": {"searches": {"sizes": {"1000": {"store": SEARCH, "bare_pipeline": SEARCH}}}},
     "scale": {
         "users": {"memories": 1000, "hot": SEARCH},

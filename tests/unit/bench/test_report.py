@@ -62,6 +62,37 @@ def test_a_cell_may_hold_a_bar() -> None:
     assert markdown(["a", "b"], [["x | y", "1"]]) == "| a | b |\n| --- | ---: |\n| x \\| y | 1 |\n"
 
 
+def test_a_cell_is_one_line() -> None:
+    """Such as the end of a log that says why a product could not run."""
+    assert markdown(["a"], [["Traceback\n  here"]]).splitlines()[2:] == ["| Traceback here |"]
+
+
+def test_the_load_before_a_run_is_said() -> None:
+    busy = part(Claim("n", 5.0)).model_copy(update={"facts": {"load_before": 2.5}})
+    assert "Load of the machine when it began: 2.50." in block("service", documents(off=busy))
+
+
+def test_the_tail_of_a_request_stands_beside_its_median() -> None:
+    """A table of medians alone, and of the tenth answered soonest, would hide it."""
+    alone = {
+        "plain": {"first_p50_ms": 1.0, "first_p95_ms": 2.0},
+        "service": {"first_p50_ms": 1.5, "first_p95_ms": 8.0},
+    }
+    made = block("service/latency", documents(hit=part(alone=alone)))
+    assert "| 1.00 ms | 1.50 ms | 0.500 ms | 2.00 ms | 8.00 ms | 6.00 ms |" in made
+    assert "switched off" not in made
+
+
+def test_a_hit_and_a_miss_stand_side_by_side_in_the_table_of_samples() -> None:
+    rooms = {"store": {"share": 0.5, "microseconds": 100.0}, "telemetry": {"share": 0.0, "microseconds": 0.0}}
+    sampled = part(microseconds=200.0, rooms=rooms, functions={"cache.local:get": rooms["store"]})
+    found = {"profile": Document(benchmark="profile", parts={"hit": sampled, "miss": sampled})}
+    made = block("profile/rooms", found)
+    assert "| store | 100 | 50 % | 100 | 50 % |" in made
+    assert "telemetry" not in made
+    assert block("profile/functions", found).count("| `cache.local:get` | 100 | 50 % |") == 2
+
+
 def test_claims_stand_with_target_and_verdict_below_their_command() -> None:
     made = block("service", documents(off=part(at_most("fast", 1.0, 2.0), at_least("many", 1.0, 2.0), Claim("n", 5.0))))
     assert "$ python -m bench.demo --seed 7" in made

@@ -69,6 +69,25 @@ def test_one_that_writes_nothing_has_failed(monkeypatch: pytest.MonkeyPatch, tmp
     assert first.failed
 
 
+def test_an_earlier_document_is_no_figure_of_a_run_that_writes_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran(monkeypatch, Runs(), tmp_path)
+    first, second = ran(monkeypatch, Runs(silent="service"), tmp_path)
+    assert (first.state, first.met) == ("FAILED: it wrote no document", 0)
+    assert second.state == "done"
+
+
+def test_a_quick_run_makes_no_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names those that are not there, or of other pins."""
+    (peers,) = (one for one in BENCHMARKS if one.name == "peers")
+    monkeypatch.setattr("bench.catalogue.made", lambda name, folder: name != "mem0")
+    assert "not made yet: mem0;" in peers.missing(True, [])
+    assert peers.missing(False, []) == ""
+    monkeypatch.setattr("bench.catalogue.made", lambda name, folder: True)
+    assert peers.missing(True, []) == ""
+
+
 def test_what_is_missing_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runs = Runs()
     lacking = Benchmark(name="valkey", answers="", quick=1, full=1, missing=lambda quick, data: "no server here")

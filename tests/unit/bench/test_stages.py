@@ -47,7 +47,12 @@ def test_the_calmest_run_is_kept_with_the_ratios_of_all() -> None:
 
 def test_the_part_names_its_targets_and_no_machine() -> None:
     part = measured(
-        calmest([NOISY]), command="python -m bench.stages --seed 7", seed=7, quick=True, settings={"rounds": 3}
+        calmest([NOISY]),
+        command="python -m bench.stages --seed 7",
+        seed=7,
+        quick=True,
+        settings={"rounds": 3},
+        facts={},
     )
     (claim,) = part.claims
     assert (claim.name, claim.value, claim.target, claim.met) == ("rerank_100 / embed", 0.2, "≤ 0.12", False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.peers import environments
-from bench.peers.environments import NotInstalled, environment, requirements
+from bench.peers.environments import NotInstalled, environment, made, requirements
 from bench.peers.products import FLOOR, OURS, RUNTIME, SHIPPED
 
 NAMES = sorted({product.environment for product in (FLOOR, *SHIPPED, *RUNTIME)})
@@ -41,8 +41,10 @@ def test_an_environment_is_made_once(commands: list[list[str]], tmp_path: Path) 
 def test_other_pins_make_it_anew(commands: list[list[str]], tmp_path: Path) -> None:
     environment("mem0", tmp_path / "environments")
     (tmp_path / "pins.txt").write_text("torch==2.13.0\nmem0ai==9\n", encoding="utf-8")
+    assert not made("mem0", tmp_path / "environments")
     environment("mem0", tmp_path / "environments")
     assert len(commands) == 4
+    assert made("mem0", tmp_path / "environments")
 
 
 def test_a_folder_of_something_else_is_left_alone(commands: list[list[str]], tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Double:
         print("noise of a product")
         {search}
     def filled(self):
-        pass
+        {filled}
     def close(self):
         pass
 
@@ -56,12 +56,13 @@ def opened(
     *,
     add: str = ADD,
     search: str = SEARCH,
+    filled: str = "pass",
     settings: Settings = SETTINGS,
     product: Product = PRODUCT,
 ) -> Iterator[Row]:
     """A row over a driver that is a script of the test's own."""
     script = folder / "double.py"
-    script.write_text(DOUBLE.format(add=add, search=search), encoding="utf-8")
+    script.write_text(DOUBLE.format(add=add, search=search, filled=filled), encoding="utf-8")
     monkeypatch.setattr(process, "command_of", lambda python, module: [str(python), str(script)])
     monkeypatch.setattr(row, "environment", lambda name, place: Path(sys.executable))
     monkeypatch.setattr(row, "locate", lambda name: folder)
@@ -87,6 +88,15 @@ def test_a_product_that_finds_the_evidence_has_full_recall(monkeypatch: pytest.M
     assert document["bytes"]["peak_resident"] > 0
     assert document["versions"]["pip"]
     assert "reason" not in document
+
+
+def test_what_a_product_drops_does_not_make_it_faster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its rate is of what it stored, not of what it was handed."""
+    with opened(monkeypatch, tmp_path, filled="return 1") as one:
+        measured(one)
+    add = one.document()["add"]
+    assert (add["memories"], one.document()["stored"]) == (3, 1)
+    assert add["a_second"] == pytest.approx(add["handed_a_second"] / 3, rel=0.01)
 
 
 def test_the_floor_is_timed_and_not_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
