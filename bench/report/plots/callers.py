@@ -36,7 +36,9 @@ def points(documents: Documents) -> list[Line] | None:
     if not found:
         return None
     counts = sorted(map(int, found))
-    names = dict.fromkeys(name for count in counts for name in found[str(count)])
+    names = dict.fromkeys(
+        name for count in counts for name, rates in found[str(count)].items() if isinstance(rates, dict)
+    )
     return [
         Line(
             f"texts, {name}" if floor else f"requests, {name}",

@@ -37,7 +37,7 @@ def points(documents: Documents) -> Sizes | None:
 
 
 def draw(figure: Figure, sizes: Sizes) -> None:
-    """A panel for each size; upper left is best. Ours are dots in blue, each of the others has a sign of its own."""
+    """A panel for each size; upper left is best. Ours are blue, and each product has a sign of its own."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
@@ -62,7 +62,7 @@ def _signs(products: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     """Colour and marker of each."""
     ours = [name for name in products if name.startswith(_OURS)]
     others = [name for name in products if name not in ours]
-    signs = {name: (BLUE, sign) for name, sign in zip(ours, cycle("oPXp"), strict=False)}
+    signs = {name: (BLUE, sign) for name, sign in zip(ours, cycle("oPXp*"), strict=False)}
     return signs | {
         name: (colour, sign) for name, colour, sign in zip(others, cycle(COLOURS[1:]), cycle("s^vD<>"), strict=False)
     }

@@ -43,7 +43,10 @@ FIGURES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "cache": {"trace": {"embedded": {"without": DAY | {"level_1": 0.0}, "level 1 alone": DAY}}},
     "throughput": {
-        "callers": {count: {"auto": {"a_second": 9.0, **SEARCH}, "bare": {"a_second": 12.0}} for count in ("1", "8")}
+        "callers": {
+            count: {"load": 1.2, "auto": {"a_second": 9.0, **SEARCH}, "bare": {"a_second": 12.0}}
+            for count in ("1", "8")
+        }
     },
     "peers": {
         "shipped": {
