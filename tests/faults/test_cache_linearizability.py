@@ -95,7 +95,9 @@ def test_bounded_coherence_keeps_its_bound(own_server: OwnServer, tmp_path: Path
     proved(done, least=operations, bound=EPOCH_MAX_AGE_MS / 1000)
 
 
-@pytest.mark.parametrize("mutation", ["reads an epoch once", "joins without looking", "takes any state from level 2"])
+@pytest.mark.parametrize(
+    "mutation", ["reads an epoch now and then", "joins without looking", "takes any state from level 2"]
+)
 def test_a_defect_is_found(own_server: OwnServer, tmp_path: Path, mutation: str) -> None:
     """The same run over a broken cache fails: the proof can fail."""
     server = own_server()
