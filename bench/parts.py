@@ -11,10 +11,11 @@ import math
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from bench.claims import Claim, table
 from bench.document import Document, Environment, Stated, UnreadableDocument, plain, read, write
@@ -24,12 +25,27 @@ from bench.environment import environment, load
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["Part", "argument_parser", "document_part", "measure_parts"]
+__all__ = ["Part", "Quickened", "argument_parser", "document_part", "measure_parts", "run"]
 
 Part = Callable[[Any], Awaitable[tuple[Mapping[str, Any], list[Claim]]]]
 
 _PATH = re.compile(r"(?<![^\s=:,'\"])/(?:[^\s/:,]+/)+([^\s/:,]*)")
 _RESULTS = Path(__file__).parent / "results" / "local"
+
+
+class Quickened(Protocol):
+    """Settings, a dataclass, that know their quick form."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def seed(self) -> int:
+        """Of everything that is generated."""
+        ...
+
+    def quick(self) -> Self:
+        """The same for a quick run."""
+        ...
 
 
 def argument_parser(
@@ -60,6 +76,36 @@ def argument_parser(
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--parts", type=some, default=tuple(parts), help=f"some of {','.join(parts)}")
     return parser
+
+
+def run(
+    benchmark: str,
+    description: str | None,
+    parts: Sequence[str],
+    settings: Quickened,
+    *,
+    seed_of: str,
+    quick: str,
+    packages: Sequence[str] = (),
+) -> int:
+    """A benchmark whose command line is `argument_parser`'s alone, from there to its document. The exit code.
+
+    Args:
+        benchmark, description, parts, seed_of, quick: See `argument_parser`.
+        settings: Those of the full run.
+        packages: Whose versions count beside those of every run.
+    """
+    arguments = argument_parser(
+        benchmark, description, parts, seed=settings.seed, seed_of=seed_of, quick=quick
+    ).parse_args()
+    settings = replace(settings, seed=arguments.seed)
+    measure_parts(
+        benchmark,
+        arguments,
+        settings.quick() if arguments.quick else settings,
+        servers={name: version(name) for name in packages},
+    )
+    return 0
 
 
 def measure_parts(

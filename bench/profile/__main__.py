@@ -7,10 +7,9 @@ folded stacks to bench/results/local/profile.json.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
-from bench.parts import argument_parser, measure_parts
-from bench.profile.settings import SEED, Settings
+from bench.parts import run
+from bench.profile.settings import Settings
 
 NAME = "profile"
 PARTS = ("hit", "miss")
@@ -19,14 +18,7 @@ PARTS = ("hit", "miss")
 def main() -> int:
     """Runs the parts asked for."""
     quick = "half a minute: fewer and shorter turns"
-    arguments = argument_parser(
-        NAME, __doc__, PARTS, seed=SEED, seed_of="conversations and questions", quick=quick
-    ).parse_args()
-    settings = replace(Settings(), seed=arguments.seed)
-    if arguments.quick:
-        settings = settings.quick()
-    measure_parts(NAME, arguments, settings, servers={})
-    return 0
+    return run(NAME, __doc__, PARTS, Settings(), seed_of="conversations and questions", quick=quick)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from usearch.index import Index
 
 from bench.scale.settings import DIMENSION
-from router_memory.backends.embedded.hnsw import CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH
+from router_memory.backends.embedded.hnsw import new_index
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Bare", "bare_build_rate"]
-
-
-def _index() -> Index:
-    return Index(
-        ndim=DIMENSION,
-        metric="ip",
-        dtype="f16",
-        connectivity=CONNECTIVITY,
-        expansion_add=EXPANSION_ADD,
-        expansion_search=EXPANSION_SEARCH,
-    )
 
 
 class Bare:
@@ -38,7 +26,7 @@ class Bare:
 
     def __init__(self, database: Path) -> None:
         (file,) = database.with_name(database.name + ".hnsw").glob("*.usearch")
-        self._index = _index()
+        self._index = new_index(DIMENSION)
         self._index.view(file)
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.uint64]:
@@ -48,6 +36,6 @@ class Bare:
 
 def bare_build_rate(matrix: NDArray[np.float32]) -> float:
     """Vectors a second that usearch adds, all in one call, with as many threads as it takes by itself."""
-    index, began = _index(), perf_counter()
+    index, began = new_index(DIMENSION), perf_counter()
     index.add(np.arange(len(matrix), dtype=np.uint64), matrix)
     return len(matrix) / (perf_counter() - began)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.scale.settings import DIMENSION
+from bench.valkey.data import BETWEEN, CLUSTERS, SPREAD, START, random_vectors
+from router_memory.backends.bert.encoder import unit_rows
 from router_memory.types import CandidateQuery, Document, MemoryRecord, MemoryWrite, Scope
 
 if TYPE_CHECKING:
@@ -26,16 +27,12 @@ __all__ = ["LIMIT", "Corpus", "query"]
 
 WORDS = 20_000
 DRAWN = 30
-CLUSTERS, SPREAD = 500, 1.2
 ASKED = 8
 """Words of a question, drawn from a memory's; which of them are looked up is decided as in the product."""
 LIMIT = 50
 """Candidates of each channel."""
 BLOCK = 10_000
 """Vectors drawn at once: those of a block follow from its number alone."""
-
-START = datetime(2025, 3, 1, 9, tzinfo=UTC)
-BETWEEN = timedelta(minutes=7)
 
 
 class Corpus:
@@ -51,7 +48,7 @@ class Corpus:
         letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
         self._words = ["".join(rng.choice(letters, length)) for length in rng.integers(3, 9, WORDS)]
         self._reach = np.cumsum(1.0 / np.arange(1, WORDS + 1))
-        self._centres = _unit(rng.standard_normal((CLUSTERS, DIMENSION), dtype=np.float32))
+        self._centres = random_vectors(rng, CLUSTERS)
 
     def scope(self, user: int) -> Scope:
         """The user's."""
@@ -104,8 +101,8 @@ class Corpus:
         return tuple(dict.fromkeys(words[:ASKED]))
 
     def _drawn(self, rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-        noise = _unit(rng.standard_normal((count, DIMENSION), dtype=np.float32))
-        return _unit(self._centres[rng.integers(CLUSTERS, size=count)] + np.float32(SPREAD) * noise)
+        noise = random_vectors(rng, count)
+        return unit_rows(self._centres[rng.integers(CLUSTERS, size=count)] + SPREAD * noise)
 
     def _write(
         self, scope: Scope, user: int, index: int, words: list[str], vectors: NDArray[np.float32]
@@ -128,8 +125,3 @@ class Corpus:
 def query(scope: Scope, vector: NDArray[np.float32], stems: tuple[str, ...]) -> CandidateQuery:
     """A search of both channels."""
     return CandidateQuery(scope=scope, vector=vector, stems=stems, dense_limit=LIMIT, lexical_limit=LIMIT)
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit.astype(np.float32, copy=False)

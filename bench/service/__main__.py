@@ -8,11 +8,9 @@ terminal, the figures to bench/results/local/service.json.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from importlib.metadata import version
 
-from bench.parts import argument_parser, measure_parts
-from bench.service.settings import SEED, Settings
+from bench.parts import run
+from bench.service.settings import Settings
 
 NAME = "service"
 PARTS = ("off", "hit", "miss")
@@ -22,14 +20,7 @@ _PACKAGES = ("uvicorn", "httpx", "httpcore", "h11", "httptools", "uvloop", "fast
 def main() -> int:
     """Runs the parts asked for."""
     quick = "a minute and a half: fewer and shorter turns"
-    arguments = argument_parser(
-        NAME, __doc__, PARTS, seed=SEED, seed_of="the user's conversations", quick=quick
-    ).parse_args()
-    settings = replace(Settings(), seed=arguments.seed)
-    if arguments.quick:
-        settings = settings.quick()
-    measure_parts(NAME, arguments, settings, servers={name: version(name) for name in _PACKAGES})
-    return 0
+    return run(NAME, __doc__, PARTS, Settings(), seed_of="the user's conversations", quick=quick, packages=_PACKAGES)
 
 
 if __name__ == "__main__":

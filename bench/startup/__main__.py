@@ -9,11 +9,9 @@ terminal, the figures to bench/results/local/startup.json.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from importlib.metadata import version
 
-from bench.parts import argument_parser, measure_parts
-from bench.startup.settings import SEED, Settings
+from bench.parts import run
+from bench.startup.settings import Settings
 
 NAME = "startup"
 PARTS = ("imports", "search", "help", "ready", "export")
@@ -23,12 +21,7 @@ _PACKAGES = ("typer", "rich", "pydantic", "uvicorn", "mcp")
 def main() -> int:
     """Runs the parts asked for."""
     quick = "about two minutes: fewer rounds, one export"
-    arguments = argument_parser(NAME, __doc__, PARTS, seed=SEED, seed_of="the memories", quick=quick).parse_args()
-    settings = replace(Settings(), seed=arguments.seed)
-    if arguments.quick:
-        settings = settings.quick()
-    measure_parts(NAME, arguments, settings, servers={name: version(name) for name in _PACKAGES})
-    return 0
+    return run(NAME, __doc__, PARTS, Settings(), seed_of="the memories", quick=quick, packages=_PACKAGES)
 
 
 if __name__ == "__main__":

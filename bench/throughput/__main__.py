@@ -7,10 +7,9 @@ bench/results/local/throughput.json.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
-from bench.parts import argument_parser, measure_parts
-from bench.throughput.settings import SEED, Settings
+from bench.parts import run
+from bench.throughput.settings import Settings
 
 NAME = "throughput"
 PARTS = ("runtime", "callers", "ingest")
@@ -19,14 +18,7 @@ PARTS = ("runtime", "callers", "ingest")
 def main() -> int:
     """Runs the parts asked for."""
     quick = "two minutes: fewer and shorter turns, fewer memories"
-    arguments = argument_parser(
-        NAME, __doc__, PARTS, seed=SEED, seed_of="conversations and questions", quick=quick
-    ).parse_args()
-    settings = replace(Settings(), seed=arguments.seed)
-    if arguments.quick:
-        settings = settings.quick()
-    measure_parts(NAME, arguments, settings, servers={})
-    return 0
+    return run(NAME, __doc__, PARTS, Settings(), seed_of="conversations and questions", quick=quick)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.valkey.settings import DIMENSION
+from router_memory.backends.bert.encoder import unit_rows
 from router_memory.types import CandidateQuery, Document, MemoryRecord, MemoryWrite, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CHARACTERS", "CLUSTERS", "Corpus", "clustered_vectors", "random_vectors"]
+__all__ = [
+    "BETWEEN",
+    "CHARACTERS",
+    "CLUSTERS",
+    "SPREAD",
+    "START",
+    "Corpus",
+    "clustered_vectors",
+    "random_vectors",
+]
 
 CHARACTERS = 200
 """Length of a text."""
@@ -123,16 +133,11 @@ class Corpus:
 
 def random_vectors(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
     """Unit vectors without any structure, the hardest case for a graph: shape (count, DIMENSION)."""
-    return _unit(rng.standard_normal((count, DIMENSION), dtype=np.float32))
+    return unit_rows(rng.standard_normal((count, DIMENSION), dtype=np.float32))
 
 
 def clustered_vectors(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
     """Unit vectors around `CLUSTERS` random centres, as embeddings stand: shape (count, DIMENSION)."""
     centres = random_vectors(rng, CLUSTERS)
     chosen = centres[rng.integers(CLUSTERS, size=count)]
-    return _unit(chosen + SPREAD * random_vectors(rng, count))
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit.astype(np.float32, copy=False)
+    return unit_rows(chosen + SPREAD * random_vectors(rng, count))

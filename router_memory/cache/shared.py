@@ -23,6 +23,7 @@ from router_memory.cache.codec import (
 from router_memory.cache.keys import query_key, vector_key, vectors_of
 from router_memory.cache.local import jittered
 from router_memory.cache.look import Look
+from router_memory.cache.lull import Lull
 from router_memory.cache.odds import Odds
 from router_memory.errors import BackendError, BackendUnavailable
 
@@ -49,10 +50,6 @@ _BACKGROUND = 64
 """Most values that wait to be written; further ones are not kept."""
 _BACKGROUND_SECONDS = 1.0
 _LAST_SECONDS = 0.25
-_FILL_AFTER_SECONDS = 0.005
-"""Values are written when the request that they come from is answered."""
-_FILL_BEFORE_SECONDS = 0.05
-"""Values are written by then, whether anything else is to be done or not."""
 _LARGE_BYTES = 512 * 1024
 """Answers from this weight on are encoded on a thread."""
 _PURGE_AGAIN_SECONDS = 1.0
@@ -76,6 +73,7 @@ class SharedCache:
         server: The server.
         timeout: As given.
         odds: Of a hit.
+        lull: Of requests that level 1 has no answer to: values are written when none is under way.
     """
 
     def __init__(
@@ -102,9 +100,7 @@ class SharedCache:
         self._complained: dict[str, float] = {}
         self._failed_last = _NOBODY, vector_key("", "")
         self._closed = False
-        self._requests = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.lull = Lull()
 
     async def open(self) -> None:
         """Makes the clients, and has them connect meanwhile.
@@ -113,13 +109,13 @@ class SharedCache:
             BackendError: The settings do not fit together.
         """
         await self.server.open()
-        self._closed = False
+        self._closed, self.lull = False, Lull()
         self._begin(self._probe(_BACKGROUND_SECONDS))
 
     async def close(self) -> None:
         """Ends what is under way after a moment; what is to be forgotten is tried once more, for a second at most."""
         self._closed = True
-        self._idle.set()
+        self.lull.end()
         if self._tasks and self._breaker.closed:  # a process that answers one question is to leave its answer
             await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
         tasks = [*self._tasks, *([self._purging] if self._purging is not None else [])]
@@ -151,27 +147,6 @@ class SharedCache:
         return query_key(query, self._fingerprint)
 
     # -- answers
-
-    def came(self) -> None:
-        """Takes note of a request that level 1 has no answer to; values are written when none is under way."""
-        self._requests += 1
-        self._idle.clear()
-
-    def left(self) -> None:
-        """Takes note of its end."""
-        self._requests -= 1
-        if not self._requests:
-            self._idle.set()
-
-    async def _pause(self) -> None:
-        """Waits for a moment in which no request is under way, but not for long."""
-        until = monotonic() + _FILL_BEFORE_SECONDS
-        await asyncio.sleep(_FILL_AFTER_SECONDS)
-        while self._requests and not self._closed and (left := until - monotonic()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._idle.wait()
-                    await asyncio.sleep(_FILL_AFTER_SECONDS)  # for its answer, and perhaps the next one comes at once
 
     def look_for(self, query: SearchQuery, embedder: CachedEmbedder) -> Look:
         """A look for the answer to a question, not begun."""
@@ -236,7 +211,7 @@ class SharedCache:
             self._begin(self._keep(query, key, retrieval, lease))
 
     async def _keep(self, query: SearchQuery, key: bytes, retrieval: Retrieval, lease: bytes) -> None:
-        await self._pause()
+        await self.lull.comes()
         began = perf_counter()
         ttl = jittered(self._ttl)
         try:
@@ -301,7 +276,7 @@ class SharedCache:
             self._begin(self._keep_vector(key, encode_vector(vector, key)))
 
     async def _keep_vector(self, key: bytes, value: bytes) -> None:
-        await self._pause()
+        await self.lull.comes()
         try:
             await self.server.put_vector(key, value, ttl=jittered(self._vector_ttl), within=_BACKGROUND_SECONDS)
         except BackendError as error:

@@ -219,7 +219,7 @@ class _Attempt:
         self.visit = visit
         self._shared = shared
         if shared is not None:
-            shared.came()
+            shared.lull.came()
         self.look: Look | None = None
         self.asking: Begun[Asked] | None = None
         self.foreseeing: asyncio.Task[None] | None = None
@@ -227,7 +227,7 @@ class _Attempt:
     def close(self) -> None:
         """Ends what still goes on. To be called once."""
         if self._shared is not None:
-            self._shared.left()
+            self._shared.lull.left()
         if self.asking is not None:
             self.asking.close()
         if self.look is not None:

@@ -27,27 +27,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from usearch.index import Index
 
-__all__ = ["CONNECTIVITY", "EXPANSION_ADD", "EXPANSION_SEARCH", "Graph", "GraphFiles"]
+__all__ = ["Graph", "GraphFiles", "new_index"]
 
-CONNECTIVITY = 16
-EXPANSION_ADD = 128
-EXPANSION_SEARCH = 256
+_CONNECTIVITY = 16
+_EXPANSION_ADD = 128
+_EXPANSION_SEARCH = 256
 _READ_BYTES = 1 << 20
 _PAUSE_EVERY = 64
 _SUFFIXES = frozenset({".usearch", ".checked", ".tmp"})
 _ORPHAN_SECONDS = 3_600
 
 
-def _index(dimension: int) -> Index:
+def new_index(dimension: int) -> Index:
+    """An empty usearch index for a graph."""
     from usearch.index import Index  # a twentieth of a second, which stores without a graph never need
 
     return Index(
         ndim=dimension,
         metric="ip",
         dtype="f16",
-        connectivity=CONNECTIVITY,
-        expansion_add=EXPANSION_ADD,
-        expansion_search=EXPANSION_SEARCH,
+        connectivity=_CONNECTIVITY,
+        expansion_add=_EXPANSION_ADD,
+        expansion_search=_EXPANSION_SEARCH,
         enable_key_lookups=False,  # nobody asks for a vector by number, and that table takes memory and time to fill
     )
 
@@ -65,7 +66,7 @@ class Graph:
     def __init__(self, dimension: int, watermark: int = 0, checksum: str = "") -> None:
         self.watermark = watermark
         self.checksum = checksum
-        self._index = _index(dimension)
+        self._index = new_index(dimension)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:

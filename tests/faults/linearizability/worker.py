@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from router_memory import MemoryPlugin, Scope
-from router_memory.cache import shared
+from router_memory.cache import lull
 from router_memory.config import load_config
 from router_memory.errors import BackendError
 from router_memory.types import MemoryType, record_id
@@ -194,7 +194,7 @@ async def _work(plan: Plan) -> None:
         MUTATIONS[plan.mutation]()
     with intercepted(Pauses(random)) as make_embedder:
         if plan.process % 2:  # they are never idle, and level 2 is to answer often; the others fill as shipped, late
-            shared._FILL_BEFORE_SECONDS = 0.0
+            lull._BEFORE_SECONDS = 0.0
         async with MemoryPlugin(Assembly(load_config(plan.config), make_embedder)) as plugin:
             worker = _Worker(plan, plugin, random)
             sys.stdout.write("ready\n")

@@ -1,4 +1,4 @@
-"""The bundled model, loaded once for all tests of this room."""
+"""The bundled model, loaded once for all tests of this room, and one that waits at a gate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from router_memory.backends.bert import Source, find_source
 from router_memory.backends.bert.loading import load_encoder
 from router_memory.backends.bert.locating import locate
 from router_memory.backends.bert.torch_encoder import TorchEncoder
+from tests.unit.bert.fakes import Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from router_memory.backends.bert.encoder import Encoder
@@ -45,3 +47,11 @@ def any_encoder(request: pytest.FixtureRequest, source: Source) -> Encoder:
         loaded: Encoder = request.getfixturevalue("encoder")
         return loaded
     return load_encoder(source, runtime=request.param, fall_back=False)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """The model. Opened at the end, so that no thread stays behind."""
+    gate = Gate()
+    yield gate
+    gate.open()

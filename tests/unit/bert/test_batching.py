@@ -15,15 +15,7 @@ from router_memory.errors import EmbeddingError
 from tests.unit.bert.fakes import PATIENCE, Gate, words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    """The model. Opened at the end, so that no thread stays behind."""
-    gate = Gate()
-    yield gate
-    gate.open()
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture

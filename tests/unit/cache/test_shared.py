@@ -256,7 +256,7 @@ async def test_values_are_written_when_the_request_is_answered(
     shared: SharedCache, server: MemoryHotCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would take the event loop from it."""
-    monkeypatch.setattr(module, "_FILL_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr("router_memory.cache.lull._AFTER_SECONDS", 0.05)
     began = time.perf_counter()
     shared.keep(QUERY, shared.key(QUERY), ANSWER, b"")
     shared.keep_vector("tea", np.full(64, 0.125, np.float32))

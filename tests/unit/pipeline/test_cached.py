@@ -134,15 +134,15 @@ async def test_what_is_forgotten_before_it_is_written_is_not_written(
     store: WatchedStore, monkeypatch: pytest.MonkeyPatch, here: bool
 ) -> None:
     """An answer waits to be written until nobody asks; its text would lie on the server until its time to live."""
-    monkeypatch.setattr("router_memory.cache.shared._FILL_BEFORE_SECONDS", 60.0)
+    monkeypatch.setattr("router_memory.cache.lull._BEFORE_SECONDS", 60.0)
     server = MemoryHotCache()
     hot, other = cached(store, server), cached(store, server)
     assert hot.shared is not None
-    hot.shared.came()
+    hot.shared.lull.came()
     found = await hot.retriever.retrieve(QUERY)
     await (hot if here else other).store.forget(ALICE, [record.id for record in found.retrieval.records])
     assert "put" not in server.calls
-    hot.shared.left()
+    hot.shared.lull.left()
     await settled(hot)
     assert [server.calls.count("put"), (await server.stats()).entries] == [1, 0]
     assert hot.counted("fill.refused") == 1
@@ -491,7 +491,7 @@ async def test_a_request_that_is_given_up_leaves_nothing_behind(store: WatchedSt
     await asyncio.gather(asking, return_exceptions=True)
     await nothing_goes_on()
     assert hot.shared is not None
-    assert hot.shared._requests == 0
+    assert hot.shared.lull._requests == 0
 
 
 async def test_who_waits_for_a_look_that_was_given_up_looks_anew(store: WatchedStore) -> None:
@@ -513,19 +513,19 @@ async def test_who_waits_for_a_look_that_was_given_up_looks_anew(store: WatchedS
 
 async def test_values_are_written_when_nobody_asks(store: WatchedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or after a while at the latest."""
-    monkeypatch.setattr("router_memory.cache.shared._FILL_BEFORE_SECONDS", 60.0)
+    monkeypatch.setattr("router_memory.cache.lull._BEFORE_SECONDS", 60.0)
     server = MemoryHotCache()
     hot = cached(store, server)
     assert hot.shared is not None
-    hot.shared.came()
+    hot.shared.lull.came()
     await hot.retriever.retrieve(QUERY)
     await asyncio.wait(tuple(hot.shared._tasks), timeout=0.02)
     assert [server.calls, len(hot.shared._tasks)] == [["get"], 2]
-    hot.shared.left()
+    hot.shared.lull.left()
     await settled(hot)
     assert sorted(server.calls) == ["get", "put", "put_vector"]
-    monkeypatch.setattr("router_memory.cache.shared._FILL_BEFORE_SECONDS", 0.02)
-    hot.shared.came()
+    monkeypatch.setattr("router_memory.cache.lull._BEFORE_SECONDS", 0.02)
+    hot.shared.lull.came()
     await hot.retriever.retrieve(asked("rice"))
     await settled(hot)
     assert server.calls.count("put") == 2
