@@ -1,8 +1,8 @@
 """Times the embedded store at scale: `python -m bench.scale [--quick] [--memories N] [--json OUT] [--parts P,...]`.
 
 `users` spreads the memories over users of 100 each, `scope` gives them all to one. Embedding is left out: vectors are
-generated. Each figure stands beside a floor of the same run: numpy over the same user's vectors, usearch bare over the
-same graph, a bare SQLite table of the same rows. The table goes to the terminal, the figures to
+generated. Each figure stands beside a floor of the same run: numpy over the same user's vectors, one bare index of
+usearch over all of them, a bare SQLite table of the same rows. The table goes to the terminal, the figures to
 bench/results/local/scale.json. A million memories take 3 GB of disk in the temporary folder at a time, and 4 GB of RAM.
 """
 

@@ -28,7 +28,7 @@ class Settings:
         promote_at: Of the one user's store: as the product has it by default, less in a small run.
         scans: How often the one user is searched while there is no graph: each looks at every vector.
         opens: How often each file is opened, in turn.
-        floor_memories: Written to a bare SQLite table, and added to a bare graph, to compare rates with.
+        floor_memories: Written to a bare SQLite table, to compare rates with.
     """
 
     seed: int = SEED

@@ -16,7 +16,8 @@ import numpy as np
 from cachetools import LRUCache
 
 from router_memory.backends.embedded.connection import Connections, transaction
-from router_memory.backends.embedded.hnsw import Graph, GraphFiles
+from router_memory.backends.embedded.graph import Graph
+from router_memory.backends.embedded.hnsw import GraphFiles
 from router_memory.backends.embedded.owners import UserState, find_user
 from router_memory.backends.embedded.records import decode_vectors
 from router_memory.backends.embedded.translate import translating
@@ -214,7 +215,7 @@ class GraphBuilder:
         if served is not None and not is_due(state):
             return
         graph: Graph | None = None
-        if served is not None and _dead_share(state) <= _MOST_DEAD:
+        if served is not None and not served.outgrown and _dead_share(state) <= _MOST_DEAD:
             graph = self._files.read(digest, served.checksum, served.watermark, writable=True)
         self._build(digest, state, graph or Graph(self._dimension), served)
 

@@ -14,6 +14,7 @@ from router_memory.backends.embedded.builder import GraphBuilder, is_due
 from router_memory.backends.embedded.connection import Connections, connect, require_writable, transaction, use_wal
 from router_memory.backends.embedded.exact import search_snapshot
 from router_memory.backends.embedded.hnsw import GraphFiles
+from router_memory.backends.embedded.kinds import Kinds
 from router_memory.backends.embedded.large import TakesLong, search_database
 from router_memory.backends.embedded.owners import UserState, find_project, find_user
 from router_memory.backends.embedded.postings import document_frequencies, records_holding
@@ -86,6 +87,7 @@ class Engine:
                 )
                 _, *reading, inline, building = opened
                 self.connections = Connections(path, writer, reading[:_LOOKUPS], reading[_LOOKUPS:], inline)
+                self._kinds = Kinds(self.connections)
                 self._flights: dict[str, asyncio.Future[CandidateSet | None]] = {}
                 self._loads = asyncio.Semaphore(max(1, readers - 1))
                 self.builder = GraphBuilder(
@@ -200,6 +202,8 @@ class Engine:
                 return _NOTHING
             promoted = state.documents > self.builder.promote_at
             graph = self.builder.graph(query.scope, state) if promoted else None
+            if query.types or query.scope.project is not None:
+                self._kinds.want(connection)
             try:
                 return search_database(connection, state, query, graph, patient=patient)
             except TakesLong:

@@ -13,86 +13,21 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
 import time
 from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import numpy as np
+from router_memory.backends.embedded.graph import Graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-    from usearch.index import Index
+__all__ = ["GraphFiles"]
 
-__all__ = ["Graph", "GraphFiles", "new_index"]
-
-_CONNECTIVITY = 16
-_EXPANSION_ADD = 128
-_EXPANSION_SEARCH = 256
 _READ_BYTES = 1 << 20
-_PAUSE_EVERY = 64
 _SUFFIXES = frozenset({".usearch", ".checked", ".tmp"})
 _ORPHAN_SECONDS = 3_600
-
-
-def new_index(dimension: int) -> Index:
-    """An empty usearch index for a graph."""
-    from usearch.index import Index  # a twentieth of a second, which stores without a graph never need
-
-    return Index(
-        ndim=dimension,
-        metric="ip",
-        dtype="f16",
-        connectivity=_CONNECTIVITY,
-        expansion_add=_EXPANSION_ADD,
-        expansion_search=_EXPANSION_SEARCH,
-        enable_key_lookups=False,  # nobody asks for a vector by number, and that table takes memory and time to fill
-    )
-
-
-class Graph:
-    """An HNSW graph over the vectors of one user.
-
-    usearch hands its per-thread buffers out without waiting, so calls take turns on a lock.
-
-    Args:
-        dimension: Of the vectors.
-        watermark: Vectors with numbers up to this one are in it.
-    """
-
-    def __init__(self, dimension: int, watermark: int = 0, checksum: str = "") -> None:
-        self.watermark = watermark
-        self.checksum = checksum
-        self._index = new_index(dimension)
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def add(self, numbers: NDArray[np.int64], matrix: NDArray[np.float32], *, threads: int = 1) -> None:
-        """Adds vectors, float32 of shape (n, dimension). Not while others search this graph."""
-        if len(numbers):
-            self._index.add(numbers.astype(np.uint64), matrix, threads=threads)
-
-    def nearest(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """Numbers of about the `count` nearest vectors, nearest first; deleted ones may be among them."""
-        with self._lock:
-            matches = self._index.search(vector, min(count, len(self._index)), threads=1)
-            return np.asarray(matches.keys, dtype=np.int64)
-
-    def save(self, path: Path) -> None:
-        """Writes the graph to a file."""
-        self._index.save(path, progress=_let_others_run)
-
-    def restore(self, path: Path, *, writable: bool) -> None:
-        """Takes the graph from a file: as a copy to add to, or mapped into memory to search."""
-        if writable:
-            self._index.load(path, progress=_let_others_run)
-        else:
-            self._index.view(path, progress=_let_others_run)
 
 
 class GraphFiles:
@@ -176,18 +111,6 @@ class GraphFiles:
         for path in self.folder.glob("*-*"):
             if path.suffix in _SUFFIXES and path.stem not in current and _modified(path) < oldest:
                 path.unlink(missing_ok=True)
-
-
-def _let_others_run(done: int, total: int) -> bool:
-    """Usearch keeps the interpreter to itself while it reads or writes a file; where it asks this, others get in."""
-    del total
-    if done % _PAUSE_EVERY == 0:
-        time.sleep(0)
-    return True
-
-
-# usearch compares the annotations with types, which those of this module are not until they are read
-_let_others_run.__annotations__ = {"done": int, "total": int, "return": bool}
 
 
 def _size(path: Path) -> int:

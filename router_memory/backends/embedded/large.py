@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from router_memory.backends.embedded.dots import dots, top_owners
+from router_memory.backends.embedded.kinds import has_kinds
 from router_memory.backends.embedded.owners import UserState, find_project
 from router_memory.backends.embedded.postings import document_frequencies, records_holding
 from router_memory.backends.embedded.reads import owned, tally, type_names
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from router_memory.backends.embedded.hnsw import Graph
+    from router_memory.backends.embedded.graph import Graph
 
 __all__ = ["TakesLong", "search_database"]
 
@@ -47,25 +49,31 @@ SELECT v.number, v.record, v.vector FROM records r CROSS JOIN vectors v
 WHERE r.user = ?1 AND v.number > ?2
   AND (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
 """
+_SCAN_KINDS = """
+SELECT v.number, v.record, v.vector
+FROM tallies t CROSS JOIN records r INDEXED BY records_by_kind
+  ON r.user = t.user AND r.project = t.project AND r.type = t.type
+  CROSS JOIN vectors v ON v.user = r.user AND v.number BETWEEN r.vector_first AND r.vector_first + r.vector_count - 1
+WHERE t.user = ?1 AND v.number > ?2
+  AND (?3 IS NULL OR t.project = ?3) AND (?4 IS NULL OR t.type IN (SELECT value FROM json_each(?4)))
+"""
 _NEWER_FILTERED = """
 SELECT v.number, v.record, v.vector FROM vectors v CROSS JOIN records r ON r.user = v.user AND r.number = v.record
 WHERE v.user = ?1 AND v.number > ?2
   AND (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
 """
-_OWNERS = """
-SELECT DISTINCT v.record FROM json_each(?2) q CROSS JOIN vectors v ON v.user = ?1 AND v.number = q.value
+_PROPOSED = """
+SELECT v.record, r.vector_count, v.vector
+FROM json_each(?2) q CROSS JOIN vectors v ON v.user = ?1 AND v.number = q.value
   CROSS JOIN records r ON r.user = v.user AND r.number = v.record
 WHERE (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
+  AND (?5 IS NULL OR EXISTS (
+    SELECT 1 FROM json_each(?5) s CROSS JOIN postings p ON p.user = ?1 AND p.stem = s.value AND p.record = v.record))
 """
 _ALLOWED = """
 SELECT r.number FROM json_each(?2) q CROSS JOIN records r ON r.user = ?1 AND r.number = q.value
 WHERE (?3 IS NULL OR r.project = ?3) AND (?4 IS NULL OR r.type IN (SELECT value FROM json_each(?4)))
 ORDER BY r.number
-"""
-_NEAR_HOLDING = """
-SELECT v.record FROM json_each(?2) q CROSS JOIN vectors v ON v.user = ?1 AND v.number = q.value
-WHERE EXISTS (
-  SELECT 1 FROM json_each(?3) s CROSS JOIN postings p ON p.user = ?1 AND p.stem = s.value AND p.record = v.record)
 """
 _NEWER_HOLDING = """
 SELECT v.record FROM vectors v WHERE v.user = ?1 AND v.number > ?2 AND EXISTS (
@@ -94,10 +102,19 @@ class _Search(NamedTuple):
     project: int | None
     types: str | None
     patient: bool
+    cosines: dict[int, float]
+    """Of records whose only vector was looked at so far."""
 
     @property
     def filtered(self) -> bool:
         return self.project is not None or self.types is not None
+
+    @property
+    def matching(self) -> int:
+        """How many memories the filter leaves."""
+        if not self.filtered:
+            return self.state.documents
+        return tally(self.connection, self.state.key, self.project, self.types)
 
     def begin(self, rows: int) -> None:
         """Raises `TakesLong` where so many rows are too many."""
@@ -121,10 +138,10 @@ def search_database(
         TakesLong: It would, and may not.
     """
     project = find_project(connection, query.scope, state.key)
-    search = _Search(connection, state, query, project, type_names(query.types), patient)
+    search = _Search(connection, state, query, project, type_names(query.types), patient, {})
     dense, exact = _dense(search, graph)
     holding, all_of_them = _holding(search, graph)
-    cosines = _cosines(search, {*dense, *holding})
+    cosines = search.cosines | _cosines(search, {*dense, *holding} - search.cosines.keys())
     chosen = {*_nearest(dense, cosines, query.dense_limit), *_nearest(holding, cosines, query.lexical_limit)}
     return _collect(search, chosen, cosines, exact=exact and all_of_them)
 
@@ -142,14 +159,14 @@ def _dense(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
     if vector is None:
         return [], True
     limit, total = search.query.dense_limit, search.state.documents
-    matching = tally(search.connection, search.state.key, search.project, search.types) if search.filtered else total
+    matching = search.matching
     if graph is None or (search.filtered and matching <= _FEW) or limit > _MOST_FETCHED // _OVERFETCH:
         return _scan(search, vector, after=0), True
     newer = _scan(search, vector, after=graph.watermark)
     wanted = min(limit, matching)
     fetch = int(wanted * _OVERFETCH * total / max(1, matching))
     while fetch <= _MOST_FETCHED:
-        proposed = _records_of(search, graph.nearest(vector, fetch))
+        proposed = _proposed(search, vector, graph.nearest(vector, fetch))
         found = list(dict.fromkeys([*proposed, *newer]))
         if len(proposed) >= wanted or (fetch >= len(graph) and len(found) >= wanted):
             return found, False
@@ -159,75 +176,87 @@ def _dense(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
     return _scan(search, vector, after=0), True
 
 
-def _records_of(search: _Search, vectors: _Integers) -> list[int]:
-    """The records that vectors belong to, those gone since and those filtered out left away."""
-    arguments = (search.state.key, json.dumps(vectors.tolist()), search.project, search.types)
-    return [row[0] for row in search.connection.execute(_OWNERS, arguments)]
+def _proposed(
+    search: _Search, vector: NDArray[np.float32], vectors: _Integers, stems: Sequence[str] | None = None
+) -> list[int]:
+    """The records that vectors belong to, those gone since and those filtered out left away.
+
+    Of records that have no other vector the cosine is known then, and need not be read again.
+
+    Args:
+        search: The search.
+        vector: The question's.
+        vectors: Numbers of vectors, nearest first.
+        stems: Records that hold none of them are left away too; ``None`` for all.
+    """
+    holding = None if stems is None else json.dumps(stems)
+    arguments = (search.state.key, json.dumps(vectors.tolist()), search.project, search.types, holding)
+    rows = search.connection.execute(_PROPOSED, arguments).fetchall()
+    alone = [(record, blob) for record, count, blob in rows if count == 1]
+    scores = _scores([blob for _, blob in alone], vector)
+    search.cosines.update((record, score) for (record, _), score in zip(alone, scores, strict=True))
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
+def _scores(blobs: Sequence[bytes], vector: NDArray[np.float32]) -> list[float]:
+    scores: list[float] = np.clip(dots(decode_vectors(blobs, len(vector)), vector), -1.0, 1.0).tolist()
+    return scores
 
 
 def _scan(search: _Search, vector: NDArray[np.float32], *, after: int) -> list[int]:
     """The nearest `dense_limit` records by the vectors with a number past `after`, all of them looked at."""
-    search.begin(min(search.state.vectors, search.state.last_vector - after))
     arguments: tuple[object, ...] = (search.state.key, after)
+    looked_at, statement = min(search.state.vectors, search.state.last_vector - after), _SCAN
     if search.filtered:
         arguments += (search.project, search.types)
         statement = _NEWER_FILTERED if after else _SCAN_FILTERED  # the newer are few, and found by their numbers
-    else:
-        statement = _SCAN
+        if not after and has_kinds(search.connection):
+            looked_at, statement = search.matching, _SCAN_KINDS
+    search.begin(looked_at)
     cursor = search.connection.execute(statement, arguments)
     owners: list[_Integers] = [np.empty(0, np.int64)]
     scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
     while rows := cursor.fetchmany(_FETCH):
         matrix = decode_vectors([row[2] for row in rows], len(vector))
-        scores.append(matrix @ vector)
+        scores.append(dots(matrix, vector))
         owners.append(np.fromiter((row[1] for row in rows), np.int64, len(rows)))
-    return _top_owners(np.concatenate(owners), np.concatenate(scores), search.query.dense_limit)
-
-
-def _top_owners(owners: _Integers, scores: NDArray[np.float32], limit: int) -> list[int]:
-    """The `limit` different owners of the greatest scores."""
-    wanted = limit
-    while wanted < len(scores):
-        top = np.argpartition(-scores, wanted)[:wanted]
-        if len(np.unique(owners[top])) >= limit:
-            order = owners[top[np.argsort(-scores[top], kind="stable")]].tolist()
-            return list(dict.fromkeys(order))[:limit]
-        wanted *= 2
-    order = owners[np.argsort(-scores, kind="stable")].tolist()
-    return list(dict.fromkeys(order))[:limit]
+    return top_owners(np.concatenate(owners), np.concatenate(scores), search.query.dense_limit)
 
 
 def _holding(search: _Search, graph: Graph | None) -> tuple[list[int], bool]:
     """Numbers of records that hold one of the stems, and whether these are all that do.
 
-    Of a stem that very many hold, the nearest of those are wanted. So the graph is asked for what is near, and that
-    for the stem.
+    Of stems that very many hold, the nearest of those are wanted. Where so many do that they are among what the graph
+    can propose, it is asked for what is near, and that for the stems.
     """
     connection, user, query = search.connection, search.state.key, search.query
     if query.vector is not None:
         held = sum(document_frequencies(connection, user, query.stems).values())
         if graph is not None and held > _MANY_HOLD:
-            near, newer = _near_holding(search, graph, query.vector)
+            fetch = max(_FIRST_FETCHED, int(query.lexical_limit * _OVERFETCH * len(graph) / held))
+            near, newer = _near_holding(search, graph, query.vector, fetch)
             if len(near) >= query.lexical_limit:
                 return sorted({*near, *newer}), False
         search.begin(held)
     return _allowed(search, records_holding(connection, user, query.stems)), True
 
 
-def _near_holding(search: _Search, graph: Graph, vector: NDArray[np.float32]) -> tuple[list[int], list[int]]:
-    """Records that hold one of the stems among the nearest in the graph, and among those newer than it.
+def _near_holding(
+    search: _Search, graph: Graph, vector: NDArray[np.float32], fetch: int
+) -> tuple[list[int], list[int]]:
+    """Records that hold one of the stems among the `fetch` nearest in the graph or more, and among those newer than it.
 
     Only the former say how far was looked: newer ones may be farther off than others of the graph.
     """
-    stems = json.dumps(search.query.stems)
-    fetch = _FIRST_FETCHED
-    while True:
-        numbers = json.dumps(graph.nearest(vector, fetch).tolist())
-        found = search.connection.execute(_NEAR_HOLDING, (search.state.key, numbers, stems))
-        near = _allowed(search, sorted({row[0] for row in found}))
+    near: list[int] = []
+    while fetch <= _MOST_FETCHED:
+        near = _proposed(search, vector, graph.nearest(vector, fetch), search.query.stems)
         if len(near) >= search.query.lexical_limit or fetch >= min(_MOST_FETCHED, len(graph)):
             break
-        fetch *= 4
+        fetch = min(4 * fetch, _MOST_FETCHED)
+    if len(near) < search.query.lexical_limit:
+        return near, []
+    stems = json.dumps(search.query.stems)
     found = search.connection.execute(_NEWER_HOLDING, (search.state.key, graph.watermark, stems))
     return near, _allowed(search, sorted({row[0] for row in found}))
 
@@ -247,9 +276,7 @@ def _cosines(search: _Search, numbers: Iterable[int]) -> dict[int, float]:
     cursor = search.connection.execute(_VECTORS, (search.state.key, json.dumps(sorted(numbers))))
     cosines: dict[int, float] = {}
     while rows := cursor.fetchmany(_FETCH):
-        matrix = decode_vectors([row[1] for row in rows], len(vector))
-        scores = np.clip(matrix @ vector, -1.0, 1.0).tolist()
-        for (record, _), score in zip(rows, scores, strict=True):
+        for (record, _), score in zip(rows, _scores([row[1] for row in rows], vector), strict=True):
             cosines[record] = max(score, cosines.get(record, -1.0))
     return cosines
 

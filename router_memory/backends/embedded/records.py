@@ -37,6 +37,10 @@ most over 10,000,000 pairs, with 99.9 % of each ten nearest the same; at 48, by 
 
 _TYPES = {member.value: member for member in MemoryType}
 
+_read_json = json.JSONDecoder().raw_decode
+"""`json.loads` looks for white space around the value besides, of which we write none: in twice the time."""
+_INTEGER = {int}
+
 
 class MemoryRow(NamedTuple):
     """One row of the view ``memories``, in its order."""
@@ -71,10 +75,10 @@ def decode_stems(document: str | bytes) -> dict[str, int]:
         Damaged: It is something else.
     """
     try:
-        stems = json.loads(document)
+        stems, end = _read_json(document, 0) if isinstance(document, str) else (json.loads(document), len(document))
     except (ValueError, TypeError, RecursionError):
         raise Damaged("the stems of a memory cannot be read") from None
-    if not isinstance(stems, dict) or not all(type(frequency) is int for frequency in stems.values()):
+    if end != len(document) or not isinstance(stems, dict) or not set(map(type, stems.values())) <= _INTEGER:
         raise Damaged("the stems of a memory cannot be read")
     return stems
 

@@ -91,6 +91,8 @@ CREATE TABLE records (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX records_by_id ON records (user, id);
 CREATE INDEX records_by_time ON records (user, created_at, position, id);
+-- older files lack this one until it is needed, see kinds.py
+CREATE INDEX records_by_kind ON records (user, project, type, number, vector_first, vector_count);
 
 CREATE TABLE vectors (
   user   INTEGER NOT NULL,

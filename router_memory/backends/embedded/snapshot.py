@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from router_memory.backends.embedded.decoded import Known, Memory
+from router_memory.backends.embedded.dots import dots
 from router_memory.backends.embedded.records import MemoryRow, decode_document, decode_record, decode_vectors
 from router_memory.backends.embedded.translate import Damaged
 from router_memory.types import MemoryType, Scope
@@ -96,7 +97,7 @@ class Snapshot:
 
     def cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine of each memory to the query: float32 of shape (memories,), the greatest over its vectors."""
-        scores: NDArray[np.float32] = self.matrix @ vector
+        scores = dots(self.matrix, vector)
         if not self._simple:
             scores = np.maximum.reduceat(scores, self._starts)
         return np.clip(scores, -1.0, 1.0)

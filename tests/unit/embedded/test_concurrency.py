@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router_memory.backends.embedded import large, snapshots
+from router_memory.backends.embedded import dots, large, snapshots
 from router_memory.backends.embedded import snapshot as snapshot_module
 from router_memory.backends.embedded.builder import GraphBuilder
-from router_memory.backends.embedded.hnsw import Graph
+from router_memory.backends.embedded.graph import Graph
 from router_memory.errors import BackendRejected
 from router_memory.types import MemoryChange, MemoryType, Scope, WriteStatus
 from tests.contract.samples import START, change, ids, memories, memory, query
@@ -104,7 +104,7 @@ async def test_a_large_user_without_a_graph_leaves_a_reader_to_the_others(
     begun, gate = threading.Event(), threading.Event()
     scans = 0
 
-    top_owners = large._top_owners
+    top_owners = dots.top_owners
 
     def slow(*arguments: Any) -> list[int]:
         nonlocal scans
@@ -113,7 +113,7 @@ async def test_a_large_user_without_a_graph_leaves_a_reader_to_the_others(
         assert gate.wait(PATIENCE)
         return top_owners(*arguments)
 
-    monkeypatch.setattr(large, "_top_owners", slow)
+    monkeypatch.setattr(large, "top_owners", slow)
     monkeypatch.setattr(large, "_LOOKED_AT_AT_ONCE", 4, raising=False)
     monkeypatch.setattr(GraphBuilder, "graph", lambda *_: None)
     async with opened(tmp_path / "memories.db", promote_at=4, readers=2) as store:

@@ -25,6 +25,7 @@ DAMAGES = {
     "document": "UPDATE records SET document = '{\"cut' WHERE user = 1 AND number = 2",
     "document of another kind": "UPDATE records SET document = '[1]' WHERE user = 1 AND number = 2",
     "document of other values": 'UPDATE records SET document = \'{"a": "b"}\' WHERE user = 1 AND number = 2',
+    "document with more behind it": "UPDATE records SET document = '{\"a\":1}}' WHERE user = 1 AND number = 2",
     "document not UTF-8": "UPDATE records SET document = CAST(x'ff' AS TEXT) WHERE user = 1 AND number = 2",
     "content not UTF-8": "UPDATE records SET content = CAST(x'71717a78ff' AS TEXT) WHERE user = 1 AND number = 2",
     "type": "UPDATE records SET type = 'strange' WHERE user = 1 AND number = 2",

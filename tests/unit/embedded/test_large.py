@@ -11,6 +11,7 @@ import pytest
 from router_memory.backends.embedded import hnsw
 from router_memory.backends.embedded.builder import GraphBuilder
 from router_memory.backends.embedded.engine import Engine
+from router_memory.backends.embedded.graph import Graph
 from router_memory.types import CandidateQuery, CandidateSet, MemoryType, MemoryWrite, Scope
 from tests.contract.samples import memory
 from tests.unit.embedded.stores import opened
@@ -94,6 +95,37 @@ async def test_newer_holders_of_a_stem_do_not_hide_nearer_ones_of_the_graph(
     assert len(found & _near([*writes, *far], vector, "tea", 40)) >= 38
 
 
+async def test_a_graph_is_looked_through_as_far_as_it_may_before_all_holders_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first look goes so far that four times as far is too much."""
+    monkeypatch.setattr("router_memory.backends.embedded.large._MANY_HOLD", 500)
+    monkeypatch.setattr("router_memory.backends.embedded.large._FIRST_FETCHED", 600)
+    monkeypatch.setattr("router_memory.backends.embedded.large._MOST_FETCHED", 2_000)
+    vector, vectors = _unit(77, 1)[0], _unit(1, MANY)
+    ranks = np.argsort(np.argsort(-(vectors @ vector)))
+    writes = [
+        memory(ALICE, index, vectors=vectors[index : index + 1], stems={"tea" if rank >= 1_000 else "pot": 1})
+        for index, rank in enumerate(ranks)
+    ]
+    looks: list[int] = []
+    nearest = Graph.nearest
+
+    def noted(self: Graph, of: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        looks.append(count)
+        return nearest(self, of, count)
+
+    async with opened(tmp_path / "memories.db", dimension=DIMENSION, promote_at=1_000) as store:
+        await store.add(ALICE, writes)
+        await store.settle()
+        monkeypatch.setattr(Graph, "nearest", noted)
+        query = CandidateQuery(scope=ALICE, vector=vector, stems=("tea",), dense_limit=1, lexical_limit=40)
+        result = await store.candidates(query)
+    found = {candidate.record.id for candidate in result.candidates if "tea" in candidate.document.stems}
+    assert looks == [2, 600, 2_000]
+    assert len(found & _near(writes, vector, "tea", 40)) >= 38
+
+
 async def test_a_filter_does_not_have_all_memories_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is newer than the graph is found by its numbers, and then asked for its type."""
     monkeypatch.setattr("router_memory.backends.embedded.large._FEW", 10)
@@ -172,7 +204,7 @@ async def test_a_long_build_is_of_use_before_it_ends(tmp_path: Path, monkeypatch
     announced: list[int] = []
     announce = GraphBuilder._announce
 
-    def noted(self: GraphBuilder, digest: str, user: int, graph: hnsw.Graph, *rest: Any) -> Any:
+    def noted(self: GraphBuilder, digest: str, user: int, graph: Graph, *rest: Any) -> Any:
         announced.append(len(graph))
         return announce(self, digest, user, graph, *rest)
 
@@ -230,8 +262,8 @@ async def test_what_a_graph_does_not_reach_is_found_where_all_are_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of vectors that threads add at once one in thousands has no way to it; who runs out of others scans."""
-    nearest = hnsw.Graph.nearest
-    monkeypatch.setattr(hnsw.Graph, "nearest", lambda *arguments: nearest(*arguments)[1:])
+    nearest = Graph.nearest
+    monkeypatch.setattr(Graph, "nearest", lambda *arguments: nearest(*arguments)[1:])
     async with opened(tmp_path / "memories.db", dimension=DIMENSION, promote_at=50) as store:
         writes = _writes(100)
         await store.add(ALICE, writes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from router_memory.backends.embedded.builder import GraphBuilder
-from router_memory.backends.embedded.hnsw import Graph
+from router_memory.backends.embedded.graph import Graph
 from router_memory.types import CandidateQuery, Scope
 from tests.contract.samples import ids, memories, unit_vectors
 from tests.unit.embedded.stores import opened
