@@ -141,6 +141,8 @@ def _described_figures(measured: Measured) -> dict[str, Any]:
         "query_ms": measured.query_ms,
         "texts_per_second": measured.texts_per_second,
         "resident_bytes": measured.resident_bytes or None,
+        "threads": measured.threads,
+        "wide_threads": measured.wide_threads,
     }
 
 
@@ -163,7 +165,7 @@ def _cosine_table(texts: Sequence[str], found: Sequence[Verification]) -> Table:
 def _figure_table(found: Sequence[Measured]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("runtime")
-    for name in ("load", "one short text, median", "passages", "resident"):
+    for name in ("load", "one short text, median", "passages", "resident", "threads"):
         table.add_column(name, justify="right")
     for each in found:
         table.add_row(
@@ -172,5 +174,6 @@ def _figure_table(found: Sequence[Measured]) -> Table:
             f"{each.query_ms:.2f} ms",
             f"{each.texts_per_second:,.0f} a second",
             size_text(each.resident_bytes) if each.resident_bytes else "unknown",
+            f"{each.threads} or {each.wide_threads}" if each.wide_threads else f"{each.threads}",
         )
     return table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from router_memory.backends.bert import AUTO, RUNTIMES, TORCH, check_runtime, find_source, resolve
-from router_memory.backends.bert.cpus import threads_of_each
+from router_memory.backends.bert.cpus import model_threads, threads_of_each, wide_threads
 from router_memory.backends.bert.measuring import Measured, measure
 from router_memory.backends.bert.onnx import Export, Verification, compare, export, fixed_parts, flaw, folder_of
 from router_memory.backends.bert.onnx.exports import open_unverified
@@ -146,6 +146,7 @@ def runtime_finding(config: Config, embedder: Embedder) -> Finding:
         said = f"the export of the embedding model cannot be looked at: {error}"
         return _unusable(configured, said, "set embedding.cache_dir, or embedding.runtime: torch", data)
     data |= {"folder": str(folder), "exported": not why}
+    data |= {"threads": model_threads(source.threads), "wide_threads": wide_threads(source.threads)}
     if not why:
         return Finding("runtime", CheckStatus.OK, f"{embedder.runtime}, exported to {folder}", data=data)
     if not _may_write(folder):

@@ -12,12 +12,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from router_memory.backends.bert.lanes import Job, Lane, Piece, Request, Step, take_chunk
+from router_memory.backends.bert.lanes import Lane, Request, Step
 from router_memory.backends.bert.pace import Pace
 from router_memory.backends.bert.splitting import Part
+from router_memory.backends.bert.work import Encode, Outcome, Work
 from router_memory.errors import EmbeddingError
 
 if TYPE_CHECKING:
@@ -26,35 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CHUNK_TOKENS", "Batcher", "Encode"]
-
-Encode = Callable[[Sequence[Part]], "NDArray[np.float32]"]
-"""Turns parts into rows: float32 of shape (parts, dimension). Called on the worker thread alone."""
+__all__ = ["CHUNK_TOKENS", "Batcher"]
 
 # The longest a query waits for passages: MiniLM takes 65 ms on one core, 39 ms on two. Twice the chunk would
 # encode passages 7 % faster.
 CHUNK_TOKENS = 256
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What a step came to.
-
-    Attributes:
-        split: For each text that was split, how many parts it has.
-        rows: Pieces that were encoded, with their vectors.
-        failed: Requests that cannot be answered, and why.
-        rest: Pieces that are still to be encoded.
-        tokens: Tokens of the chunk, padding included; 0 when nothing was encoded in one pass.
-        seconds: What encoding it took.
-    """
-
-    split: list[tuple[Job, int]] = field(default_factory=list)
-    rows: list[tuple[Piece, NDArray[np.float32]]] = field(default_factory=list)
-    failed: list[tuple[Request, Exception]] = field(default_factory=list)
-    rest: list[Piece] = field(default_factory=list)
-    tokens: int = 0
-    seconds: float = 0.0
 
 
 class Batcher:
@@ -90,9 +66,9 @@ class Batcher:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._executor = executor
-        self._encode = encode
         self._queries = Lane(split_query, eager=True)
         self._passages = Lane(split_passage, eager=False)
+        self._work = Work(encode, batch_size=batch_size, chunk_tokens=chunk_tokens, clock=clock)
         self._batch_size = batch_size
         self._chunk_tokens = chunk_tokens
         self._pace = pace or Pace()
@@ -153,7 +129,7 @@ class Batcher:
         if step.jobs:
             share = min(1.0, self._batch_size / (len(step.jobs) + len(step.pieces)))
             return min(int(step.tokens * share), self._chunk_tokens)
-        chunk, _ = self._take(step, step.pieces)
+        chunk, _ = self._work.take(step, step.pieces)
         return len(chunk) * chunk[-1].part.tokens
 
     async def _submit(self, lane: Lane, texts: Sequence[str]) -> list[list[NDArray[np.float32]]]:
@@ -207,7 +183,7 @@ class Batcher:
 
     def _work_and_tell(self, step: Step) -> None:
         """Runs on the worker thread. Tells the loop itself: a future's callbacks would be two more of its turns."""
-        outcome: _Outcome | BaseException
+        outcome: Outcome | BaseException
         try:
             outcome = self._work(step)
         except BaseException as error:  # noqa: BLE001 -- becomes the EmbeddingError of everyone in the step
@@ -215,19 +191,19 @@ class Batcher:
         with suppress(RuntimeError):  # the loop was closed, so nobody waits
             self._loop.call_soon_threadsafe(self._finished, step, outcome)
 
-    def _finished(self, step: Step, outcome: _Outcome | BaseException) -> None:
+    def _finished(self, step: Step, outcome: Outcome | BaseException) -> None:
         """Hands out what the worker made and gives it its next step."""
         self._running = None
         if self._wait_seconds and not self._closed and step.lane is self._queries and len(step.requests) > 1:
             self._hold_until = self._clock() + self._wait_seconds
-        if isinstance(outcome, _Outcome):
+        if isinstance(outcome, Outcome):
             self._hand_out(step.lane, outcome)
         else:
             for request in step.requests:
                 request.fail(outcome)
         self._advance()
 
-    def _hand_out(self, lane: Lane, outcome: _Outcome) -> None:
+    def _hand_out(self, lane: Lane, outcome: Outcome) -> None:
         if outcome.tokens:
             self._pace.observe(outcome.tokens, outcome.seconds)
         lane.pieces = outcome.rest
@@ -237,40 +213,3 @@ class Batcher:
             job.request.expect(parts)
         for piece, row in outcome.rows:
             piece.job.request.put(piece.job.index, piece.position, row)
-
-    def _work(self, step: Step) -> _Outcome:
-        """Runs on the worker thread; touches nothing but the step."""
-        outcome = _Outcome()
-        pieces = list(step.pieces)
-        for job in step.jobs:
-            try:
-                parts = step.lane.split(job.text)
-            except Exception as error:  # noqa: BLE001 -- becomes the EmbeddingError of this request
-                outcome.failed.append((job.request, error))
-                continue
-            outcome.split.append((job, len(parts)))
-            pieces.extend(Piece(job, position, part) for position, part in enumerate(parts))
-        if pieces:
-            chunk, outcome.rest = self._take(step, pieces)
-            self._encode_chunk(chunk, outcome)
-        return outcome
-
-    def _take(self, step: Step, pieces: list[Piece]) -> tuple[list[Piece], list[Piece]]:
-        return take_chunk(pieces, max_tokens=self._chunk_tokens, max_parts=self._batch_size, in_turn=step.lane.eager)
-
-    def _encode_chunk(self, chunk: list[Piece], outcome: _Outcome) -> None:
-        """Encodes all at once; when that fails, one by one, so that only what is to blame fails."""
-        started = self._clock()
-        try:
-            rows = self._encode([piece.part for piece in chunk])
-        except Exception as error:  # noqa: BLE001 -- becomes the EmbeddingError of the requests it belongs to
-            if len(chunk) == 1:
-                outcome.failed.append((chunk[0].job.request, error))
-                return
-            for piece in chunk:
-                self._encode_chunk([piece], outcome)
-            outcome.tokens = 0
-            return
-        outcome.tokens = len(chunk) * chunk[-1].part.tokens
-        outcome.seconds = self._clock() - started
-        outcome.rows.extend(zip(chunk, rows, strict=True))

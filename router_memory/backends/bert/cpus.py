@@ -9,10 +9,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["available_cpus", "model_threads", "threads_of_each"]
+__all__ = ["available_cpus", "model_threads", "threads_of_each", "wide_threads"]
 
 _MEMBERSHIP = "proc/self/cgroup"
 _MOUNT = "sys/fs/cgroup"
+_MOST_WIDE = 4
+"""A short text has not more to share out than that; every further thread only waits."""
 _ONE_CPU = "cpu"  # version 1's controller, which is mounted beside others or under their joined names
 
 
@@ -38,9 +40,21 @@ def model_threads(threads: int) -> int:
     Args:
         threads: As configured. 0 takes one less than the CPUs this process may use: torch's threads spin while they
             wait for each other, so taking every CPU makes an embedding many times slower as soon as anything else runs.
-            With onnxruntime's the last CPU gains nothing for one short text, idle or not, and takes more of its time.
+            onnxruntime's do not spin here, and then the last CPU gains little for one short text and takes more of its
+            time; for threads that do see `wide_threads`.
     """
     return threads or max(1, available_cpus() - 1)
+
+
+def wide_threads(threads: int) -> int:
+    """How many threads a second session of an onnxruntime model computes on, which spin; 0 for no such session.
+
+    Args:
+        threads: As configured. 0 takes the CPUs this process may use, at most four, where there are two or more.
+            Who says a number gets just that many threads, which do not spin.
+    """
+    cpus = min(available_cpus(), _MOST_WIDE)
+    return 0 if threads or cpus == 1 else cpus
 
 
 def threads_of_each(threads: int, processes: int) -> int:

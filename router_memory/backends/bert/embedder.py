@@ -43,8 +43,9 @@ class BertEmbedder:
         batch_size: Most parts in one forward pass, ≥ 1.
         batch_wait_ms: For so long after a batch of several queries the next ones wait for each other, 0 to 10. Not with
             ``onnx-int8``, which takes one text at a time.
-        threads: CPU threads of the model, ≥ 0; 0 takes one less than the CPUs this process may use. With torch the
-            number holds for the whole process, as torch has only one.
+        threads: CPU threads of the model, ≥ 0; 0 takes one less than the CPUs this process may use, and with
+            onnxruntime all of them, up to four, for passes that are faster so. With torch the number holds for the
+            whole process, as torch has only one.
         runtime: What computes: ``torch``, ``onnx``, ``onnx-int8``, or ``auto``, which takes ``onnx`` where
             onnxruntime is installed and falls back to ``torch``, with a warning in the log, where that does not work.
         cache: Where the exports that onnx needs are kept; ``None`` for ``router-memory/models`` in the user's cache

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from router_memory.backends.bert.splitting import TokenSpans
+    from router_memory.backends.bert.splitting import Sequenced, TokenSpans
 
 __all__ = ["Encoder", "Reading", "unit_rows"]
 
@@ -67,8 +67,8 @@ class Reading:
     special_tokens: int
     lowercase: bool
 
-    def splitter(self, spans: TokenSpans, prefix: str) -> Splitter:
-        """What splits texts for the model.
+    def splitter(self, spans: TokenSpans, prefix: str, sequenced: Sequenced | None = None) -> Splitter:
+        """What splits texts for the model; for the arguments see `Splitter`.
 
         Raises:
             EmbeddingError: There is no room for a text beside the prefix.
@@ -79,6 +79,7 @@ class Reading:
             special_tokens=self.special_tokens,
             prefix=prefix,
             lowercase=self.lowercase,
+            sequenced=sequenced,
         )
         if splitter.budget < _LEAST_BUDGET:
             raise EmbeddingError(

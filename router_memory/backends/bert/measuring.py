@@ -12,7 +12,10 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from router_memory.backends.bert.cpus import model_threads, wide_threads
+from router_memory.backends.bert.onnx.sessions import wait_for_wide
 from router_memory.backends.bert.processes import end_with_parent, run_module
+from router_memory.backends.bert.runtimes import TORCH
 from router_memory.errors import EmbeddingError
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ class Measured:
         query_ms: One short text, the median of many one after another, in milliseconds.
         texts_per_second: Of many passages of one to six sentences at once.
         resident_bytes: Of the whole process, afterwards; 0 where the system does not say.
+        threads: The model computes on.
+        wide_threads: It computes on where that is faster, see `wide_threads`; 0 for never.
     """
 
     runtime: str
@@ -48,6 +53,8 @@ class Measured:
     query_ms: float
     texts_per_second: float
     resident_bytes: int
+    threads: int
+    wide_threads: int
 
 
 def measure(source: Source, runtime: str, *, batch_size: int) -> Measured:
@@ -96,7 +103,9 @@ async def _measured(job: dict[str, Any]) -> Measured:
         await embedder.open()
         load = perf_counter() - began
         times = []
-        for _ in range(_WARM_UPS + _QUERIES):
+        for number in range(_WARM_UPS + _QUERIES):
+            if number == _WARM_UPS // 2:
+                wait_for_wide()  # as it is for requests but the first few
             began = perf_counter()
             await embedder.embed_query(_SHORT)
             times.append(perf_counter() - began)
@@ -104,7 +113,9 @@ async def _measured(job: dict[str, Any]) -> Measured:
         began = perf_counter()
         await embedder.embed_passages(texts)
         rate = _PASSAGES / (perf_counter() - began)
-        return Measured(embedder.runtime, load, median(times[_WARM_UPS:]) * 1000, rate, _resident())
+        wide = 0 if embedder.runtime == TORCH else wide_threads(job["threads"])
+        query_ms = median(times[_WARM_UPS:]) * 1000
+        return Measured(embedder.runtime, load, query_ms, rate, _resident(), model_threads(job["threads"]), wide)
     finally:
         await embedder.close()
 

@@ -8,12 +8,19 @@ vector of its own that says little and matches much.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-__all__ = ["Part", "Splitter", "TokenSpans", "cut"]
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+__all__ = ["Part", "Sequenced", "Splitter", "TokenSpans", "cut"]
 
 TokenSpans = Callable[[str], Sequence[tuple[int, int]]]
 """Gives the character span ``[start, end)`` of each token of a text, without special tokens."""
+
+Sequenced = Callable[[str], "Encoding"]
+"""Gives what the model reads of a text, special tokens included, neither filled up nor cut off."""
 
 _SENTENCE_END = ".!?…"
 _SENTENCE_END_ANYWHERE = "\n。！？"  # these need no space behind them
@@ -27,10 +34,13 @@ class Part:
     Attributes:
         text: The prefix and the part of the text.
         tokens: Length of the sequence in tokens, special tokens and prefix included.
+        sequence: What the model reads, where counting the tokens has made it already; for the encoder that split the
+            text alone. Two parts of the same text are equal with and without.
     """
 
     text: str
     tokens: int
+    sequence: Encoding | None = field(default=None, compare=False, repr=False)
 
 
 class Splitter:
@@ -42,12 +52,21 @@ class Splitter:
         special_tokens: How many the model adds to each sequence.
         prefix: Put in front of each part.
         lowercase: Whether the model lower-cases its input before it is tokenized.
+        sequenced: Makes the sequences that parts keep, so that a text is tokenized once; ``None`` has parts keep none.
     """
 
     def __init__(
-        self, spans: TokenSpans, *, max_tokens: int, special_tokens: int, prefix: str = "", lowercase: bool = False
+        self,
+        spans: TokenSpans,
+        *,
+        max_tokens: int,
+        special_tokens: int,
+        prefix: str = "",
+        lowercase: bool = False,
+        sequenced: Sequenced | None = None,
     ) -> None:
         self._spans = spans
+        self._sequenced = sequenced
         self._max_tokens = max_tokens
         self._special_tokens = special_tokens
         self._prefix = prefix
@@ -83,6 +102,9 @@ class Splitter:
 
     def _part(self, text: str) -> Part:
         prefixed = self._prefix + text
+        if self._sequenced is not None:
+            sequence = self._sequenced(prefixed)
+            return Part(prefixed, len(sequence), sequence)
         return Part(prefixed, len(self._spans(prefixed)) + self._special_tokens)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router_memory.backends.bert.cpus import available_cpus, model_threads, threads_of_each
+from router_memory.backends.bert.cpus import available_cpus, model_threads, threads_of_each, wide_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +97,18 @@ def test_several_processes_share_the_cpus_unless_told_otherwise(
     """Each with a model of its own."""
     monkeypatch.setattr("router_memory.backends.bert.cpus.available_cpus", lambda: 8)
     assert threads_of_each(threads, processes) == each
+
+
+def test_a_second_session_takes_all_cpus_up_to_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one CPU there is none."""
+    found = []
+    for cpus in (1, 2, 3, 4, 64):
+        monkeypatch.setattr("router_memory.backends.bert.cpus.available_cpus", lambda cpus=cpus: cpus)
+        found.append(wide_threads(0))
+    assert found == [0, 2, 3, 4, 4]
+
+
+def test_who_says_how_many_threads_gets_no_second_session() -> None:
+    """Nor does one of several processes, which is always told its share."""
+    assert [wide_threads(threads) for threads in (1, 2, 8)] == [0, 0, 0]
+    assert wide_threads(threads_of_each(0, 2)) == 0

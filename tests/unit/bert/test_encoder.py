@@ -87,6 +87,14 @@ def test_odd_texts_have_vectors(any_encoder: Encoder, text: str) -> None:
     assert any_encoder.encode([*any_encoder.split_query(text), *any_encoder.split_query("plain")]).shape == (2, 384)
 
 
+def test_what_splitting_tokenized_is_encoded_as_the_text_is(any_encoder: Encoder) -> None:
+    """A part that says nothing but its text has the same vector, to the bit."""
+    for text in ["hello", LONG, *ODD]:
+        parts = any_encoder.split_passage(text)
+        plain = [Part(part.text, part.tokens) for part in parts]
+        np.testing.assert_array_equal(any_encoder.encode(parts), any_encoder.encode(plain))
+
+
 def test_a_part_longer_than_the_model_reads_is_cut(any_encoder: Encoder, encoder: TorchEncoder) -> None:
     """No text leads to one, short of a single character with more tokens; then the first of them count."""
     part = Part("passage: " + "word " * 400, 403)

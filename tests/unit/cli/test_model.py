@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router_memory.backends.bert import runtimes
+from router_memory.backends.bert.cpus import model_threads, wide_threads
 from router_memory.backends.bert.onnx.manifest import GRAPH, checksum
 from router_memory.config import load_config
 from router_memory.types import CheckStatus
@@ -63,6 +64,7 @@ def test_bench_measures_in_a_process_of_its_own(cli: Cli) -> None:
     assert only["runtime"] == "onnx"
     assert min(only["load_seconds"], only["query_ms"], only["texts_per_second"]) > 0
     assert only["resident_bytes"] is None or 50e6 < only["resident_bytes"] < 450e6
+    assert (only["threads"], only["wide_threads"]) == (model_threads(0), wide_threads(0))
 
 
 @pytest.mark.parametrize(

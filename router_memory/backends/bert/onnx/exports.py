@@ -95,8 +95,10 @@ def flaw(source: Source, runtime: str) -> str:
 def load_onnx(source: Source, runtime: str, *, stop: threading.Event | None = None) -> OnnxEncoder:
     """Loads an export, made first where there is none or a damaged one, and encodes a text. See `export`."""
     with _as_embedding_error(f"the embedding model cannot be loaded for {runtime}"):
-        encoder = export(source, runtime, stop=stop).encoder
+        found = export(source, runtime, stop=stop)
+        encoder = found.encoder
         encoder.encode(encoder.split_query(FIXED_TEXTS[0]))
+        encoder.widen(found.folder)
         return encoder
 
 
