@@ -10,7 +10,7 @@ from router_memory.cache.breaker import Breaker
 from router_memory.cache.embedder import CachedEmbedder
 from router_memory.cache.epochs import Epochs, Mark
 from router_memory.cache.flights import Abandoned, Flight, Flights
-from router_memory.cache.keys import query_key, vector_key
+from router_memory.cache.keys import Key, key_of, query_key, vector_key
 from router_memory.cache.local import LocalCache
 from router_memory.cache.look import Look
 from router_memory.cache.meters import Meters
@@ -28,12 +28,14 @@ __all__ = [
     "Epochs",
     "Flight",
     "Flights",
+    "Key",
     "LocalCache",
     "Look",
     "Mark",
     "Meters",
     "Odds",
     "SharedCache",
+    "key_of",
     "query_key",
     "vector_key",
 ]

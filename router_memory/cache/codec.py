@@ -6,28 +6,35 @@
     key of the question, 32 bytes; epoch; body
 
 The body, deflated where it is long: the length of a JSON head, the head, the columns one behind the other, where each
-record begins, the records as JSON arrays. Records are read one by one when they are asked for, since a search shows
-few of its candidates. Vectors are left out. Nothing that is read is ever run.
+record begins, the records as JSON arrays. The first record is read at once, to see that they are what they should be,
+the others one by one when they are asked for, since a search shows few of its candidates: that they are whole says the
+sum, that they are of this layout the key. Vectors are left out. Nothing that is read is ever run.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import fields
 from sys import getsizeof
 from time import time
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
 from router_memory.cache.keys import KEY_BYTES, VERSION
-from router_memory.types import Columns, LexicalStatistics, MemoryRecord, MemoryType, Retrieval, Scope
+from router_memory.cache.packed import KINDS, PackedRecords, pack
+from router_memory.cache.rebuilt import rebuilder
+from router_memory.errors import InvalidRequest
+from router_memory.types import Columns, LexicalStatistics, Retrieval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
+
+    from router_memory.types import MemoryRecord, Scope
 
 __all__ = ["Expired", "Unreadable", "decode", "decode_vector", "encode", "encode_vector", "epoch_of", "weight"]
 
@@ -42,30 +49,33 @@ _HEAD = struct.Struct(">4sBBHQI")
 _VECTOR_HEAD = struct.Struct(">4sI")
 _VECTOR_MAGIC = b"rmv1"
 _LENGTH = struct.Struct(">I")
+_EPOCH_AT = _HEAD.size + KEY_BYTES
 _DEFLATED = 1
 _LEVEL = 1
 _LONGEST_EPOCH = 1_000
 
-_COLUMNS: tuple[tuple[str, np.dtype[Any]], ...] = (  # widest first, so that each begins at a multiple of its width
-    ("cosine", np.dtype("<f8")),
-    ("position", np.dtype("<i8")),
-    ("parts", np.dtype("<i4")),
-    ("length", np.dtype("<i4")),
-    ("conversation", np.dtype("<i4")),
-    ("speaker", np.dtype("<i4")),
-    ("frequency", np.dtype("<i4")),
-    ("dated", np.dtype("i1")),
-    ("assistant", np.dtype("?")),
-    ("asking", np.dtype("?")),
-    ("spoken", np.dtype("?")),
-    ("timed", np.dtype("?")),
+_BY_KIND: tuple[tuple[np.dtype[Any], tuple[str, ...]], ...] = (  # widest first, so that each begins at a multiple of it
+    (np.dtype("<f8"), ("cosine",)),
+    (np.dtype("<i8"), ("position",)),
+    (np.dtype("<i4"), ("parts", "length", "conversation", "speaker", "frequency")),
+    (np.dtype("i1"), ("dated",)),
+    (np.dtype("?"), ("assistant", "asking", "spoken", "timed")),
 )
+"""The columns in the order they are written in. Frequency is the one with a row for each stem: the last of its kind."""
+_COLUMNS = tuple((name, kind) for kind, names in _BY_KIND for name in names)
+_NAMES = tuple(field.name for field in fields(Columns))
+_rebuilt: Callable[[Sequence[Any]], Columns] = rebuilder(Columns)
 
 _ENDS = np.dtype("<i4")
-_TYPES: dict[str, MemoryType] = {member.value: member for member in MemoryType}
 _RETRIEVAL_BYTES = 4_000
 _RECORD_BYTES = 900
 _COLUMN_FACTOR = 6
+_SELECTIONS_BYTES = 8_000
+"""Eight selections with their cut-offs, see `router_memory.pipeline.shortlist`."""
+_HIT_BYTES, _MOST_HITS = 1_200, 20
+"""Hits are made of the best candidates alone: as many as a limit of that admits."""
+_PAIR_BYTES, _MOST_PAIRS = 120, 128
+"""Pairs that were compared, see `router_memory.ranking.reflection`."""
 
 
 class Unreadable(Exception):
@@ -106,9 +116,8 @@ def epoch_of(raw: bytes, key: bytes) -> str:
     Raises:
         Unreadable: They are none, are another question's, or of another version.
     """
-    flags, end = _checked(raw, key)
-    del flags
-    return raw[_HEAD.size + KEY_BYTES : end].decode("ascii", "replace")
+    _, _, _, end = _opened(raw, key)
+    return raw[_EPOCH_AT:end].decode("ascii", "replace")
 
 
 def decode(raw: bytes, key: bytes, scope: Scope) -> Retrieval:
@@ -123,15 +132,24 @@ def decode(raw: bytes, key: bytes, scope: Scope) -> Retrieval:
         Unreadable: See `epoch_of`; or they are damaged.
         Expired: It is past its time.
     """
-    flags, end = _checked(raw, key)
-    if _HEAD.unpack_from(raw)[4] < time() * 1000:
+    flags, until, checksum, end = _opened(raw, key)
+    if until < time() * 1000:
         raise Expired
-    if zlib.crc32(memoryview(raw)[_HEAD.size :]) != _HEAD.unpack_from(raw)[5]:
+    if zlib.crc32(memoryview(raw)[_HEAD.size :]) != checksum:
         raise Unreadable("damaged")
     try:
-        epoch = raw[_HEAD.size + KEY_BYTES : end].decode()
+        epoch = raw[_EPOCH_AT:end].decode()
         return _read(_inflated(raw[end:]) if flags & _DEFLATED else raw[end:], epoch, scope)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, struct.error, zlib.error) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        OverflowError,
+        struct.error,
+        zlib.error,
+        InvalidRequest,  # an id that is none
+    ) as error:
         raise Unreadable(type(error).__name__) from error
 
 
@@ -161,23 +179,30 @@ def decode_vector(raw: bytes, key: bytes, dimension: int) -> NDArray[np.float32]
 
 
 def weight(retrieval: Retrieval) -> int:
-    """What an answer takes in memory with its ranking, in bytes, roughly."""
+    """What an answer takes in memory with its rankings and what is remembered beside them, in bytes, roughly.
+
+    It is asked when there are none yet, so it counts what there may come to be for decisions of two hybrid modes.
+    """
     records, columns = retrieval.records, retrieval.columns
     numbers = sum(int(getattr(columns, name).nbytes) for name, _ in _COLUMNS)
     texts = (
         sum(getsizeof(record.content) for record in records) if isinstance(records, tuple) else _packed_bytes(records)
     )
-    return _RETRIEVAL_BYTES + _COLUMN_FACTOR * numbers + _RECORD_BYTES * len(records) + texts
+    count = len(records)
+    derived = _HIT_BYTES * min(count, _MOST_HITS) + _PAIR_BYTES * min(count * (count - 1) // 2, _MOST_PAIRS)
+    if count:
+        derived += _SELECTIONS_BYTES
+    return _RETRIEVAL_BYTES + _COLUMN_FACTOR * numbers + _RECORD_BYTES * count + texts + derived
 
 
 def _packed_bytes(records: Sequence[MemoryRecord]) -> int:
     """Of records as they came, and what is read of them."""
-    return 2 * records.nbytes if isinstance(records, _Records) else 0
+    return 2 * records.nbytes if isinstance(records, PackedRecords) else 0
 
 
 def _body(retrieval: Retrieval) -> bytes:
     statistics, columns = retrieval.statistics, retrieval.columns
-    records = [orjson.dumps(_values(record)) for record in retrieval.records]
+    records = [pack(record) for record in retrieval.records]
     head = orjson.dumps(
         [
             retrieval.text,
@@ -198,35 +223,16 @@ def _body(retrieval: Retrieval) -> bytes:
     return b"".join([_LENGTH.pack(len(head)), head, *arrays, ends.tobytes(), *records])
 
 
-def _values(record: MemoryRecord) -> list[object]:
-    return [
-        record.id,
-        record.scope.project,
-        record.content,
-        record.type.value,
-        record.role,
-        record.speaker,
-        record.conversation_id,
-        record.position,
-        record.part,
-        record.created_at,
-        record.updated_at,
-        record.importance,
-        record.access_count,
-        record.accessed_at,
-    ]
-
-
-def _checked(raw: bytes, key: bytes) -> tuple[int, int]:
-    """The flags, and where the epoch ends."""
-    if len(raw) < _HEAD.size + KEY_BYTES:
+def _opened(raw: bytes, key: bytes) -> tuple[int, int, int, int]:
+    """The flags, the moment after which it counts no longer, the sum, and where the epoch ends."""
+    if len(raw) < _EPOCH_AT:
         raise Unreadable("too short")
-    magic, version, flags, length, _, _ = _HEAD.unpack_from(raw)
+    magic, version, flags, length, until, checksum = _HEAD.unpack_from(raw)
     if magic != _MAGIC or version != VERSION:
         raise Unreadable("of another version")
-    if raw[_HEAD.size : _HEAD.size + KEY_BYTES] != key:
+    if raw[_HEAD.size : _EPOCH_AT] != key:
         raise Unreadable("another question's")
-    return flags, _HEAD.size + KEY_BYTES + length
+    return flags, until, checksum, _EPOCH_AT + length
 
 
 def _inflated(raw: bytes) -> bytes:
@@ -243,18 +249,16 @@ def _read(body: bytes, epoch: str, scope: Scope) -> Retrieval:
     text, query_text, names, stems, documents, length_sum, frequency, exact, count, kinds = orjson.loads(
         memoryview(body)[_LENGTH.size : at]
     )
-    arrays: dict[str, NDArray[Any]] = {}
-    for name, kind in _COLUMNS:
-        wide = count * len(stems) if name == "frequency" else count
-        arrays[name] = np.frombuffer(body, dtype=kind, count=wide, offset=at)
-        at += arrays[name].nbytes
-    ends = np.frombuffer(body, dtype=_ENDS, count=count + 1, offset=at)
-    at += ends.nbytes
-    if ends[0] != 0 or np.any(ends[1:] < ends[:-1]) or at + int(ends[-1]) != len(body):
+    columns, at = _columns(body, at, count, len(stems))
+    ends: list[int] = np.ndarray((count + 1,), _ENDS, body, at).tolist()
+    at += _ENDS.itemsize * len(ends)
+    if ends[0] != 0 or ends != sorted(ends) or at + ends[-1] != len(body):
         raise Unreadable("of another length")
     for kind in kinds:  # a record is read when it is asked for, which is too late to find out
-        _TYPES[kind]
-    arrays["frequency"] = arrays["frequency"].reshape(len(stems), count).T  # sums of another order differ
+        KINDS[kind]
+    records = PackedRecords(body, at, ends, scope)
+    if count:  # who writes records otherwise writes all of them so; and the nearest is the likeliest to be shown
+        records[0]
     return Retrieval(
         epoch=epoch,
         text=text,
@@ -262,64 +266,20 @@ def _read(body: bytes, epoch: str, scope: Scope) -> Retrieval:
         names=frozenset(names),
         stems=tuple(stems),
         statistics=LexicalStatistics(epoch, documents, length_sum, frequency),
-        columns=Columns(**arrays),
-        records=_Records(body, at, ends, scope),
+        columns=columns,
+        records=records,
         exact=exact,
     )
 
 
-class _Records(Sequence[MemoryRecord]):
-    """Records that are read when they are asked for."""
-
-    def __init__(self, body: bytes, start: int, ends: NDArray[np.int32], scope: Scope) -> None:
-        self._body = memoryview(body)[start:]
-        self._ends: list[int] = ends.tolist()
-        self._scopes = {scope.project: scope}
-        self._user_id = scope.user_id
-        self._read: dict[int, MemoryRecord] = {}
-        self.nbytes = len(body)
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    @overload
-    def __getitem__(self, index: int) -> MemoryRecord: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[MemoryRecord]: ...
-    def __getitem__(self, index: int | slice) -> MemoryRecord | Sequence[MemoryRecord]:
-        """The record at a place."""
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = range(len(self))[index]
-        record = self._read.get(place)
-        if record is None:
-            values = orjson.loads(self._body[self._ends[place] : self._ends[place + 1]])
-            record = self._read[place] = _record(values, self._scope(values[1]))
-        return record
-
-    def _scope(self, project: str | None) -> Scope:
-        scope = self._scopes.get(project)
-        if scope is None:
-            scope = self._scopes[project] = Scope(self._user_id, project)
-        return scope
-
-
-def _record(values: Sequence[Any], scope: Scope) -> MemoryRecord:
-    name, _, content, kind, role, speaker, conversation, position, part, created, updated, *rest = values
-    importance, access_count, accessed = rest
-    return MemoryRecord(
-        id=name,
-        scope=scope,
-        content=content,
-        type=_TYPES[kind],
-        role=role,
-        speaker=speaker,
-        conversation_id=conversation,
-        position=position,
-        part=part,
-        created_at=datetime.fromisoformat(created),
-        updated_at=datetime.fromisoformat(updated),
-        importance=importance,
-        access_count=access_count,
-        accessed_at=None if accessed is None else datetime.fromisoformat(accessed),
-    )
+def _columns(body: bytes, at: int, count: int, stems: int) -> tuple[Columns, int]:
+    """The columns from a place on, and where they end. Those of one kind are taken at once, which costs as one does."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for kind, names in _BY_KIND:
+        rows = len(names) - 1 + stems if names[-1] == "frequency" else len(names)
+        block: NDArray[Any] = np.ndarray((rows, count), kind, body, at)  # not to be written to, as the bytes are not
+        arrays.update(zip(names, block, strict=False))
+        if names[-1] == "frequency":
+            arrays["frequency"] = block[len(names) - 1 :].T  # sums of another order differ
+        at += rows * count * kind.itemsize
+    return _rebuilt([arrays[name] for name in _NAMES]), at

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cachetools import TLRUCache
 
 from router_memory.cache.codec import weight
+from router_memory.cache.keys import Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ class LocalCache:
         timer: Callable[[], float] = monotonic,
     ) -> None:
         self._most_entries = most_entries
-        self._users: dict[str, set[SearchQuery]] = {}
+        self._users: dict[object, set[Key]] = {}
         self._entries: _Entries | None = None
         if most_bytes:
             self._entries = _Entries(
@@ -65,58 +66,67 @@ class LocalCache:
 
     def get(self, query: SearchQuery) -> Retrieval | None:
         """The answer to a question, of whatever state of the data; ``None`` when there is none."""
-        return None if self._entries is None else self._entries.get(query)
+        if self._entries is None:
+            return None
+        try:
+            return self._entries[key_of(query)]
+        except KeyError:
+            return None
 
     def put(self, query: SearchQuery, retrieval: Retrieval) -> None:
         """Keeps an answer, unless it is larger than everything may be."""
         if self._entries is None:
             return
-        self.drop(query)
+        key = key_of(query)
+        self._drop(key)
         while len(self._entries) >= self._most_entries:
             self._entries.popitem()
         try:
-            self._entries[query] = retrieval
+            self._entries[key] = retrieval
         except ValueError:  # cachetools says that it is too large
             return
-        self._users.setdefault(query.scope.user_id, set()).add(query)
+        self._users.setdefault(key[0], set()).add(key)
 
     def drop(self, query: SearchQuery) -> None:
         """Takes an answer away."""
-        if self._entries is not None and self._entries.pop(query, None) is not None:
-            self._left(query)
+        self._drop(key_of(query))
 
     def purge(self, scope: Scope) -> int:
         """Takes away everything of a user, what is past its time included. Returns how many answers there were."""
         if self._entries is None:
             return 0
         self._entries.expire()
-        queries = tuple(self._users.get(scope.user_id, ()))
-        for query in queries:
-            self.drop(query)
-        return len(queries)
+        keys = tuple(self._users.get(scope.user_id, ()))
+        for key in keys:
+            self._drop(key)
+        return len(keys)
 
     def clear(self) -> int:
         """Takes away everything. Returns how many answers there were."""
         count = len(self)
         if self._entries is not None:
             self._entries.expire()
-            for query in tuple(self._entries):
-                self.drop(query)
+            for key in tuple(self._entries):
+                self._drop(key)
         return count
 
-    def _evicted(self, query: SearchQuery) -> None:
+    def _drop(self, key: Key) -> None:
+        if self._entries is not None and self._entries.pop(key, None) is not None:
+            self._left(key)
+
+    def _evicted(self, key: Key) -> None:
         self._meters.count("evicted")
-        self._left(query)
+        self._left(key)
 
-    def _left(self, query: SearchQuery) -> None:
+    def _left(self, key: Key) -> None:
         """Takes note that an answer is gone."""
-        queries = self._users[query.scope.user_id]
-        queries.discard(query)
-        if not queries:
-            del self._users[query.scope.user_id]
+        keys = self._users[key[0]]
+        keys.discard(key)
+        if not keys:
+            del self._users[key[0]]
 
 
-class _Entries(TLRUCache["SearchQuery", "Retrieval"]):
+class _Entries(TLRUCache[Key, "Retrieval"]):
     """The entries themselves. Says what left for want of room, and what for its age."""
 
     def __init__(
@@ -126,22 +136,22 @@ class _Entries(TLRUCache["SearchQuery", "Retrieval"]):
         ttl: float,
         timer: Callable[[], float],
         weigh: Callable[[Retrieval], int],
-        evicted: Callable[[SearchQuery], None],
-        expired: Callable[[SearchQuery], None],
+        evicted: Callable[[Key], None],
+        expired: Callable[[Key], None],
     ) -> None:
         super().__init__(most, ttu=lambda _key, _value, now: now + jittered(ttl), timer=timer, getsizeof=weigh)
         self._evicted = evicted
         self._expired = expired
 
-    def popitem(self) -> tuple[SearchQuery, Retrieval]:
+    def popitem(self) -> tuple[Key, Retrieval]:
         """Makes room."""
         left = super().popitem()
         self._evicted(left[0])
         return left
 
-    def expire(self, time: float | None = None) -> list[tuple[SearchQuery, Retrieval]]:
+    def expire(self, time: float | None = None) -> list[tuple[Key, Retrieval]]:
         """Drops what is past its time."""
         left = list(super().expire(time))
-        for query, _ in left:
-            self._expired(query)
+        for key, _ in left:
+            self._expired(key)
         return left

@@ -11,13 +11,13 @@ import math
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from router_memory.cache import Abandoned, Begun, Flights
+from router_memory.cache import Abandoned, Begun, Flights, key_of
 from router_memory.errors import BackendTimeout, EmbeddingError, MissingExtra
 from router_memory.pipeline.retrieval import Laps, Overloaded
 from router_memory.types import CacheLevel, Retrieved
 
 if TYPE_CHECKING:
-    from router_memory.cache import CachedEmbedder, Epochs, Flight, LocalCache, Look, Mark, Meters, SharedCache
+    from router_memory.cache import CachedEmbedder, Epochs, Flight, Key, LocalCache, Look, Mark, Meters, SharedCache
     from router_memory.pipeline.retrieval import Asked, DirectRetriever
     from router_memory.types import Retrieval, SearchQuery
 
@@ -52,7 +52,7 @@ class CachedRetriever:
         self._local = local
         self._shared = shared
         self._meters = meters
-        self._flights: Flights[SearchQuery, Retrieved] = Flights("router-memory-retrieve")
+        self._flights: Flights[Key, Retrieved] = Flights("router-memory-retrieve")
 
     async def retrieve(self, query: SearchQuery, *, until: float = math.inf) -> Retrieved:
         """See `Retriever.retrieve`."""
@@ -64,6 +64,10 @@ class CachedRetriever:
             self._meters.count("level 1.dead")
             if self._local.get(query) is kept:  # nobody has replaced it meanwhile
                 self._local.drop(query)
+            return await self._joined(query, until, visit)
+        flight = self._flights.get(key_of(query))
+        if flight is None and perf_counter() < until:  # as a rule
+            return await self._led(query, until, visit)
         return await self._joined(query, until, visit)
 
     async def _joined(self, query: SearchQuery, until: float, visit: _Visit) -> Retrieved:
@@ -74,9 +78,9 @@ class CachedRetriever:
         """
         alone = False
         while perf_counter() < until:
-            flight = None if alone else self._flights.get(query)
+            flight = None if alone else self._flights.get(key_of(query))
             if flight is None:
-                return await self._led(query, until)
+                return await self._led(query, until, _Visit(self._epochs.mark(query.scope)))
             laps = Laps()
             try:
                 retrieval = (await flight.answer()).retrieval
@@ -99,14 +103,19 @@ class CachedRetriever:
     ) -> bool:
         return flight.began >= visit.began or retrieval.epoch == await self._epochs.current(query.scope)
 
-    async def _led(self, query: SearchQuery, until: float) -> Retrieved:
+    async def _led(self, query: SearchQuery, until: float, visit: _Visit) -> Retrieved:
         """The answer to a question that nobody else is asking.
 
         Level 2 is asked here and now; what costs more is left to a task, which goes on for others when this is
         cancelled.
+
+        Args:
+            query: What is asked.
+            until: When the answer is of no use any more.
+            visit: Begun here and now: nothing was awaited since.
         """
-        flight = self._flights.lead(query, until=until)
-        attempt = _Attempt(_Visit(self._epochs.mark(query.scope)), self._shared)
+        flight = self._flights.lead(key_of(query), until=until)
+        attempt = _Attempt(visit, self._shared)
         try:
             found = await self._looked(query, attempt, until)
             if found is not None:
@@ -127,12 +136,13 @@ class CachedRetriever:
             return None
         attempt.look, odds = look, self._shared.odds
         remembered = self._epochs.remembered(query.scope)
-        look.begun(alone=odds.rare)  # before the store is asked, for its answer takes longer to use
         epoch: Begun[str] | None = None
-        if odds.rare or (remembered is None and not odds.usual):
-            attempt.asking = Begun(self._direct.asked(query))
-        elif remembered is None:
-            epoch = Begun(self._epochs.current(query.scope))
+        if odds.rare or remembered is None:
+            look.begun(alone=odds.rare)  # before the store is asked, for its answer takes longer to use
+            if odds.rare or not odds.usual:
+                attempt.asking = Begun(self._direct.asked(query))
+            else:
+                epoch = Begun(self._epochs.current(query.scope))
         try:
             if odds.rare and attempt.asking is not None:
                 await self._foresee(await attempt.asking, attempt, until)
@@ -195,8 +205,9 @@ class CachedRetriever:
 
     def _hit(self, retrieval: Retrieval, level: CacheLevel, visit: _Visit) -> Retrieved:
         visit.laps.lap("cache")
-        self._meters.count(f"{level.value}.hit")
-        self._meters.time(level.value, visit.began)
+        name = level.value
+        self._meters.count(name + ".hit")
+        self._meters.time(name, visit.began)
         return Retrieved(retrieval, level, visit.laps.seconds, visit.laps.starts)
 
     def _keep(self, query: SearchQuery, retrieval: Retrieval, visit: _Visit) -> bool:
@@ -213,21 +224,21 @@ class CachedRetriever:
 class _Attempt:
     """What is under way for one question; all of it ends with `close`."""
 
-    __slots__ = ("_shared", "asking", "foreseeing", "look", "visit")
+    __slots__ = ("_lull", "asking", "foreseeing", "look", "visit")
 
     def __init__(self, visit: _Visit, shared: SharedCache | None) -> None:
         self.visit = visit
-        self._shared = shared
-        if shared is not None:
-            shared.lull.came()
+        self._lull = None if shared is None else shared.lull  # it is another one when level 2 is opened again
+        if self._lull is not None:
+            self._lull.came()
         self.look: Look | None = None
         self.asking: Begun[Asked] | None = None
         self.foreseeing: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """Ends what still goes on. To be called once."""
-        if self._shared is not None:
-            self._shared.lull.left()
+        if self._lull is not None:
+            self._lull.left()
         if self.asking is not None:
             self.asking.close()
         if self.look is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from router_memory.ranking.calibration import Calibration, dense_similarity
@@ -21,6 +23,9 @@ class Ranked:
         mode: The order, and the similarity that goes with it.
         calibration: The map onto the similarity scale.
         order: In place of the mode's.
+
+    Attributes:
+        memo: What later stages derived from it alone, by their own keys, which they bound.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Ranked:
             self._similarity = calibration.similarity(sum(self._support.values(), np.zeros(len(evidence))))
         self._order = np.argsort(-self._score, kind="stable")
         self._hits: dict[int, Hit] = {}
+        self.memo: dict[object, Any] = {}
 
     def __len__(self) -> int:
         return len(self._order)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from datetime import datetime
-from functools import cached_property
 
 from router_memory.types import Dropped, Hit, ReflectionAlgorithm, ReflectionPolicy
 
-__all__ = ["COMPARED_CHARS", "Reflection", "normalised", "shows"]
+__all__ = ["COMPARED_CHARS", "MOST_REMEMBERED", "Compared", "Reflection", "normalised", "shows"]
 
 COMPARED_CHARS = 2000
 """Near-duplicates are told by this much of their text."""
+
+MOST_REMEMBERED = 128
+"""Pairs whose comparison is remembered: those of fifteen memories, each a few hundred bytes."""
+
+Compared = MutableMapping[tuple[str, str, float], bool]
+"""Whether two memories, by their ids, are near-duplicates at a threshold."""
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _DAY = 86_400.0
@@ -47,6 +52,7 @@ class Reflection:
         visible: Texts the request shows already.
         tokens_of: Size of a memory's line in tokens.
         overhead: Tokens the block needs besides its lines.
+        compared: What was found of pairs of the same memories before; at most `MOST_REMEMBERED` are added to it.
     """
 
     def __init__(
@@ -57,25 +63,30 @@ class Reflection:
         visible: Iterable[str],
         tokens_of: Callable[[Hit], int],
         overhead: int,
+        compared: Compared | None = None,
     ) -> None:
         self._policy = policy
         self._filters = policy.algorithm is not ReflectionAlgorithm.NOOP
         self._now = now
         self._shown = visible
+        self._normalised: tuple[str, ...] | None = None
         self._tokens_of = tokens_of
         self._overhead = overhead
         self._words: dict[str, frozenset[str]] = {}
+        self._compared: Compared = {} if compared is None else compared
         self.dropped: list[Dropped] = []
 
-    @cached_property
+    @property
     def _visible(self) -> tuple[str, ...]:
         """Made once there is a hit to compare: a long history takes milliseconds."""
-        return tuple(normalised(text) for text in self._shown if text)
+        if self._normalised is None:
+            self._normalised = tuple(normalised(text) for text in self._shown if text)
+        return self._normalised
 
     @property
     def admits_all(self) -> bool:
         """Whether no hit can be dropped for what it says: there is no filter, no pattern and nothing to compare."""
-        return not (self._filters or self._policy.block_patterns or self._visible)
+        return self._policy.drops_nothing and not self._visible
 
     def admit(self, admitted: list[Hit], hit: Hit) -> list[Hit]:
         """The admitted hits with the next best one, unless it is visible, blocked or a near-duplicate."""
@@ -99,10 +110,14 @@ class Reflection:
         """The best hit, then those that fit the token budget, taken by similarity × 2^(-age / half-life)."""
         if not hits or not self._filters:
             return list(hits)
-        left = self._policy.max_inject_tokens - self._overhead - self._tokens_of(hits[0])
+        sizes = {hit.record.id: self._tokens_of(hit) for hit in hits}
+        left = self._policy.max_inject_tokens - self._overhead
+        if sum(sizes[hit.record.id] for hit in hits) <= left:
+            return list(hits)
+        left -= sizes[hits[0].record.id]
         chosen = {hits[0].record.id}
         for hit in sorted(hits[1:], key=self._worth, reverse=True):
-            size = self._tokens_of(hit)
+            size = sizes[hit.record.id]
             if size <= left:
                 left -= size
                 chosen.add(hit.record.id)
@@ -121,6 +136,16 @@ class Reflection:
         return any(shows(text, content) for text in self._visible)
 
     def _alike(self, one: Hit, other: Hit) -> bool:
+        """Whether they are near-duplicates, looked up where it was found before: it depends on nothing but the two."""
+        pair = one.record.id, other.record.id, self._policy.dedup_threshold
+        alike = self._compared.get(pair)
+        if alike is None:
+            alike = self._are_alike(one, other)
+            if len(self._compared) < MOST_REMEMBERED:
+                self._compared[pair] = alike
+        return alike
+
+    def _are_alike(self, one: Hit, other: Hit) -> bool:
         """Jaccard similarity of the words at or over the threshold; a negation counts as a word."""
         words, others = self._words_of(one), self._words_of(other)
         fewer, more = sorted((len(words), len(others)))

@@ -87,6 +87,11 @@ class ReflectionPolicy:
     dedup_threshold: float = 0.90
     block_patterns: tuple[re.Pattern[str], ...] = ()
 
+    @property
+    def drops_nothing(self) -> bool:
+        """Whether a memory is dropped for nothing but what the request shows already."""
+        return self.algorithm is ReflectionAlgorithm.NOOP and not self.block_patterns
+
 
 @dataclass(frozen=True, slots=True)
 class InjectPolicy:

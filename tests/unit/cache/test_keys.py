@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, make_dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from router_memory.cache import keys as keys_module
 from router_memory.cache import query_key, vector_key
-from router_memory.cache.keys import KEY_BYTES, vectors_of
-from router_memory.types import MemoryType, Scope, SearchQuery
+from router_memory.cache.keys import KEY_BYTES, key_of, vectors_of
+from router_memory.types import Columns, LexicalStatistics, MemoryRecord, MemoryType, Scope, SearchQuery
 from tests.doubles import HashingEmbedder
 from tests.unit.cache.parts import asked
 
@@ -46,6 +46,7 @@ def test_every_field_changes_the_key(field: str) -> None:
     plain = asked()
     made = [replace(plain, **{field: value}) for value in OTHERS[field]]
     assert len({query_key(query, PRINT) for query in [plain, *made]}) == 1 + len(made)
+    assert len({key_of(query) for query in [plain, *made]}) == 1 + len(made)
 
 
 def test_what_makes_the_vectors_changes_the_key() -> None:
@@ -74,6 +75,7 @@ def test_keys_are_of_one_length() -> None:
 def test_different_questions_have_different_keys(one: SearchQuery, other: SearchQuery) -> None:
     """However their texts are cut; equal ones have equal keys."""
     assert (query_key(one, PRINT) == query_key(other, PRINT)) == (one == other)
+    assert (key_of(one) == key_of(other)) == (one == other)
 
 
 @given(texts, texts, texts, texts)
@@ -110,14 +112,44 @@ def test_the_order_of_types_does_not_matter() -> None:
     assert len({query_key(asked(types=frozenset(order)), PRINT) for order in (kinds, kinds[::-1])}) == 1
 
 
-def test_a_field_without_a_form_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It must not be left out of the key, or go into it by its address."""
+def test_a_field_without_a_form_is_refused() -> None:
+    """When it is added: it must not be left out of the key, or go into it as another value does."""
+    for kind in (object, float, list[str], "datetime | None", Scope):
+        with pytest.raises(TypeError, match=r"share.*no form in a key"):
+            keys_module._names(make_dataclass("Wider", [("text", "str"), ("share", kind)]))
+    assert keys_module._names(make_dataclass("Same", [("text", "str"), ("scope", Scope)]), beside="scope") == ["text"]
 
-    @dataclass(frozen=True)
-    class Wider:
-        share: object
 
-    monkeypatch.setattr(keys_module, "_NAMES", ("share",))
-    for value in (0.5, ["a"], None, object()):
-        with pytest.raises(TypeError, match="no form in a key"):
-            query_key(Wider(value), PRINT)  # type: ignore[arg-type]
+def test_the_layout_of_what_is_kept_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of another release is read once it is too late for a miss, so its answer must not be found at all."""
+    plain = make_dataclass("Record", [("id", "str"), ("content", "str")])
+    others = [
+        make_dataclass("Record", [("id", "str"), ("content", "str"), ("tags", "str")]),
+        make_dataclass("Record", [("id", "str")]),
+        make_dataclass("Record", [("content", "str"), ("id", "str")]),
+        make_dataclass("Record", [("id", "str"), ("text", "str")]),
+        make_dataclass("Record", [("id", "str"), ("content", "str | None")]),
+    ]
+    found = set()
+    for kind in [plain, *others]:
+        monkeypatch.setattr(keys_module, "_LAYOUT", keys_module._layout(Scope, kind))
+        found.add(query_key(asked(), PRINT))
+    assert len(found) == 1 + len(others)
+    assert keys_module._layout(plain, plain) != keys_module._layout(plain)
+
+
+def test_everything_that_is_read_by_its_place_is_in_the_layout() -> None:
+    """A question's fields, a record's, and those of what stands beside them."""
+    kinds = (Scope, SearchQuery, MemoryRecord, Columns, LexicalStatistics)
+    assert keys_module._layout(*kinds) == keys_module._LAYOUT
+
+
+def test_a_value_without_a_form_is_refused() -> None:
+    """Whatever its field says."""
+    with pytest.raises(TypeError, match="no form in a key"):
+        query_key(replace(asked(), text=object()), PRINT)  # type: ignore[arg-type]
+
+
+def test_the_user_comes_first() -> None:
+    """Level 1 finds a user's answers by it."""
+    assert key_of(asked())[0] == asked().scope.user_id

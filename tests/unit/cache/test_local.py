@@ -15,10 +15,20 @@ from hypothesis import strategies as st
 
 from router_memory.cache import LocalCache, Meters
 from router_memory.cache.codec import decode, encode, weight
+from router_memory.cache.keys import Key, key_of
 from router_memory.cache.local import jittered
+from router_memory.pipeline.shortlist import MOST_SELECTIONS, Shortlist
 from router_memory.ranking import Evidence, Ranked, calibration_for
-from router_memory.types import RankingMode, Retrieval, Scope
-from tests.unit.cache.parts import ALICE, BOB, KEY, Clock, answer, asked
+from router_memory.types import (
+    CutoffRule,
+    RankingMode,
+    ReflectionAlgorithm,
+    ReflectionPolicy,
+    Retrieval,
+    Retrieved,
+    Scope,
+)
+from tests.unit.cache.parts import ALICE, AT, BOB, KEY, Clock, answer, asked
 
 if TYPE_CHECKING:
     from router_memory.types import SearchQuery
@@ -32,10 +42,10 @@ def local(**options: Any) -> tuple[LocalCache, Clock, Counter[str]]:
     return LocalCache(meters=Meters(counters), timer=clock, **(usual | options)), clock, counters
 
 
-def indexed(cache: LocalCache) -> set[SearchQuery]:
+def indexed(cache: LocalCache) -> set[Key]:
     """What the index of users holds."""
     assert all(cache._users.values())
-    return {query for queries in cache._users.values() for query in queries}
+    return {key for keys in cache._users.values() for key in keys}
 
 
 def test_what_was_kept_is_given() -> None:
@@ -116,7 +126,7 @@ def test_a_user_is_purged() -> None:
         cache.put(query, SMALL)
     assert cache.purge(ALICE) == 3
     assert [cache.get(query) for query in mine] == [None] * 3
-    assert indexed(cache) == {asked("a", BOB)}
+    assert indexed(cache) == {key_of(asked("a", BOB))}
     assert [cache.purge(ALICE), cache.purge(Scope("nobody")), counters["cache.evicted"]] == [0, 0, 0]
 
 
@@ -171,7 +181,7 @@ def test_an_answer_that_is_kept_again_keeps_its_ranking_or_makes_it_anew() -> No
     cache, _, _ = local()
     cache.put(asked("a"), SMALL)
     cache.put(asked("a"), SMALL)
-    assert [cache.get(asked("a")), len(cache), indexed(cache)] == [SMALL, 1, {asked("a")}]
+    assert [cache.get(asked("a")), len(cache), indexed(cache)] == [SMALL, 1, {key_of(asked("a"))}]
 
 
 def test_without_room_nothing_is_kept() -> None:
@@ -188,7 +198,7 @@ def test_an_answer_larger_than_everything_is_not_kept() -> None:
     cache, _, counters = local(most_bytes=2 * weight(SMALL))
     cache.put(asked("a"), SMALL)
     cache.put(asked("b"), answer(*(f"tea number {number} " + "x" * 900 for number in range(50))))
-    assert [cache.get(asked("b")), cache.get(asked("a")), indexed(cache)] == [None, SMALL, {asked("a")}]
+    assert [cache.get(asked("b")), cache.get(asked("a")), indexed(cache)] == [None, SMALL, {key_of(asked("a"))}]
     assert counters["cache.evicted"] == 0
 
 
@@ -253,3 +263,47 @@ def test_the_weight_of_an_answer_from_level_2_covers_what_is_read_of_it() -> Non
     finally:
         tracemalloc.stop()
     assert taken < 1.5 * weight(got)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 16, 40, 100])
+def test_the_weight_of_an_answer_covers_what_is_remembered_beside_it(count: int) -> None:
+    """By decisions of two hybrid modes that try everything: most of a small answer's memory is what was derived."""
+    contents = [f"{number} green tea number w{number} x{number} y{number}" for number in range(count)]
+    raw = encode(answer(*contents), KEY, ttl=60)
+
+    def used() -> Retrieval:
+        got = decode(raw, KEY, ALICE)
+        for mode in (RankingMode.RERANK, RankingMode.RRF):
+            got.memo[mode] = ranked = Ranked(Evidence(got), mode, calibration_for("x", "torch"))
+            for algorithm in ReflectionAlgorithm:
+                _selected(got, ranked, mode, ReflectionPolicy(algorithm=algorithm))
+        return got
+
+    used()  # what the first of all makes stays in the process, and is no answer's
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        got = used()
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken < 1.5 * weight(got)
+
+
+def _selected(got: Retrieval, ranked: Ranked, mode: RankingMode, reflection: ReflectionPolicy) -> None:
+    """Selects as often as is remembered, and once more."""
+    for step in range(MOST_SELECTIONS + 1):
+        Shortlist(
+            Retrieved(got),
+            ranked,
+            limit=16,
+            mode=mode,
+            reflection=reflection,
+            visible=(),
+            now=AT,
+            clipped=False,
+            seconds={},
+            starts={},
+        ).recollection(step / 100, CutoffRule.RELATIVE)

@@ -697,6 +697,24 @@ async def test_many_who_ask_during_foreign_writes_do_not_queue(hot: Cached, stor
     assert number <= 3
 
 
+async def test_a_question_under_way_at_a_reopening_is_not_counted_as_ended_there(store: WatchedStore) -> None:
+    """Else nothing would ever count as idle again, and each fill would wait for its longest."""
+    hot = cached(store, MemoryHotCache())
+    assert hot.shared is not None
+    await hot.shared.open()
+    store.before["candidates"] = go_on = asyncio.Event()
+    asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
+    await store.reached.wait()
+    assert hot.shared.lull._requests == 1
+    await hot.shared.close()
+    await hot.shared.open()
+    go_on.set()
+    await asking
+    await asyncio.sleep(0)
+    assert hot.shared.lull._requests == 0
+    await hot.shared.close()
+
+
 # -- recall over the cache
 
 
@@ -707,7 +725,7 @@ async def test_rankings_are_kept_per_mode(hot: Cached) -> None:
         await recall.recollect(ALICE, QUERY.text, RecallPolicy(mode=mode))
     kept = hot.local.get(QUERY)
     assert kept is not None
-    assert set(kept.memo) == {RankingMode.RERANK, RankingMode.RRF}
+    assert {mode for mode in RankingMode if mode in kept.memo} == {RankingMode.RERANK, RankingMode.RRF}
 
 
 async def test_what_a_request_shows_and_allows_is_applied_anew(hot: Cached) -> None:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from router_memory.pipeline.shortlist import MOST_SELECTIONS, Shortlist, _known_of
 from router_memory.plugin.describe import describe
-from router_memory.types import CutoffRule, RecallPolicy, ReflectionAlgorithm, ReflectionPolicy, Scope, Turn
+from router_memory.types import (
+    CutoffRule,
+    RankingMode,
+    RecallPolicy,
+    ReflectionAlgorithm,
+    ReflectionPolicy,
+    Retrieved,
+    Scope,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from router_memory import MemoryPlugin
-    from router_memory.pipeline.shortlist import Shortlist
     from tests.unit.conftest import Opener
 
 ANN = Scope("ann")
@@ -120,3 +130,109 @@ async def test_the_shares_of_the_signals(opened: Opener) -> None:
         assert [hit["shares"] for hit in described["hits"]] == [dict(hit.shares) for hit in found.hits]
         assert [miss["id"] for miss in described["misses"]] == [hit["record"]["id"] for hit in described["below"]]
     assert set(replace(found.hits[0], signals={"dense": 0.0}).shares.values()) == {0.0}
+
+
+async def test_a_selection_that_no_filter_has_a_say_in_is_made_once(opened: Opener) -> None:
+    """Whoever asks again, at whatever time; another limit, threshold or rule is another selection."""
+    reflection = ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP)
+    async with opened() as memory:
+        await filled(memory)
+        first = await shortlist(memory, reflection=reflection)
+        options: dict[str, Any] = {"mode": POLICY.mode, "reflection": reflection, "visible": (), "clipped": False}
+        options |= {"now": START + timedelta(days=900), "seconds": {}, "starts": {}}
+        again = Shortlist(first._found, first._ranked, limit=POLICY.limit, **options)
+        one = first.select(0.0, CutoffRule.FIXED)
+        assert again.select(0.0, CutoffRule.FIXED) is one
+        for threshold, rule in ((0.6, CutoffRule.FIXED), (0.0, CutoffRule.ELBOW)):
+            assert again.select(threshold, rule) is not one
+        wider = Shortlist(first._found, first._ranked, limit=4, **options)
+        assert [len(one.hits), len(wider.select(0.0, CutoffRule.FIXED).hits)] == [3, 4]
+
+
+async def test_what_a_request_shows_or_a_filter_drops_is_never_remembered(opened: Opener) -> None:
+    """It depends on the messages, and a budget on the time."""
+    plain = ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP)
+    visible = [{"role": "user", "content": SAID[0]}]
+    async with opened() as memory:
+        await filled(memory)
+        whole = await shortlist(memory, reflection=plain)
+        options: dict[str, Any] = {
+            "limit": 3,
+            "mode": POLICY.mode,
+            "clipped": False,
+            "seconds": {},
+            "starts": {},
+            "now": START,
+        }
+        before = whole.select(0.0, CutoffRule.FIXED)
+        shown = Shortlist(whole._found, whole._ranked, reflection=plain, visible=visible, **options)
+        assert SAID[0] not in {hit.record.content for hit in shown.select(0.0, CutoffRule.FIXED).hits}
+        strict = replace(REFLECTION, max_inject_tokens=1)
+        short = Shortlist(whole._found, whole._ranked, reflection=strict, visible=(), **options)
+        assert len(short.select(0.0, CutoffRule.FIXED).hits) == 1
+        assert whole.select(0.0, CutoffRule.FIXED) is before
+
+
+async def test_what_is_remembered_changes_no_result(opened: Opener) -> None:
+    """Whatever was asked before of the same answer: by other modes, limits, filters, budgets, messages and times."""
+    policies = [
+        ReflectionPolicy(algorithm=algorithm, dedup_threshold=share, max_inject_tokens=tokens, block_patterns=patterns)
+        for algorithm in ReflectionAlgorithm
+        for share, tokens, patterns in (
+            (0.9, 2048, ()),
+            (0.1, 2048, ()),
+            (0.9, 100, ()),
+            (0.9, 100, (re.compile("dog"),)),
+        )
+    ]
+    async with opened() as memory:
+        await filled(memory)
+        kept = (await shortlist(memory))._found.retrieval
+        for reflection, limit, mode in product(policies, (1, 3, 6), (RankingMode.RERANK, RankingMode.RRF)):
+            for visible, days in (((), 0), ((), 400), ([{"role": "user", "content": SAID[2]}], 0)):
+                made = []
+                for retrieval in (kept, replace(kept, memo={})):
+                    ranked = memory._parts.recall._ranked(retrieval, mode)
+                    options: dict[str, Any] = {"clipped": False, "seconds": {}, "starts": {}, "visible": visible}
+                    options |= {"limit": limit, "mode": mode, "now": START + timedelta(days=days)}
+                    one = Shortlist(Retrieved(retrieval), ranked, reflection=reflection, **options)
+                    made.append([one.select(share, rule) for share in (0.0, 0.4) for rule in CutoffRule])
+                assert made[0] == made[1]
+
+
+async def test_pairs_and_sizes_are_remembered_once_for_all_orders(opened: Opener) -> None:
+    """They are of the memories; so three hybrid modes take no more memory than one."""
+    async with opened() as memory:
+        await filled(memory)
+        kept = (await shortlist(memory))._found.retrieval
+        known = set()
+        for mode in (RankingMode.RERANK, RankingMode.WEIGHTED, RankingMode.RRF):
+            ranked = memory._parts.recall._ranked(kept, mode)
+            Shortlist(
+                Retrieved(kept),
+                ranked,
+                limit=len(SAID),
+                mode=mode,
+                reflection=REFLECTION,
+                visible=(),
+                now=START,
+                clipped=False,
+                seconds={},
+                starts={},
+            ).select(0.0, CutoffRule.FIXED)
+            assert not ranked.memo
+            known.add(id(_known_of(kept)))
+        assert len(known) == 1
+        assert 0 < len(_known_of(kept).sizes) <= len(kept.records)
+
+
+async def test_few_selections_are_remembered(opened: Opener) -> None:
+    """However many thresholds are tried; all of them are right."""
+    async with opened() as memory:
+        await filled(memory)
+        whole = await shortlist(memory, reflection=ReflectionPolicy(algorithm=ReflectionAlgorithm.NOOP))
+        for step in range(3 * MOST_SELECTIONS):
+            threshold = step / 50
+            made = whole.select(threshold, CutoffRule.FIXED)
+            assert all(hit.similarity >= threshold for hit in made.hits)
+        assert len(whole._ranked.memo["selections"]) == MOST_SELECTIONS

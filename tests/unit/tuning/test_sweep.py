@@ -33,7 +33,7 @@ class Listed:
 
     def select(self, threshold: float, rule: CutoffRule) -> Selection:
         hits = tuple(hit for hit in self.hits if hit.similarity >= threshold)
-        return Selection(hits, Cut(threshold, threshold, rule.value, ""), (), (), ())
+        return Selection(hits, Cut(threshold, threshold, rule.value, ""))
 
 
 def swept(*asked: tuple[Kind, set[str], Listed]) -> dict[Setting, Point]:
