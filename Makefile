@@ -61,7 +61,7 @@ test-full: $(VENV)/.dev  ## the long tests: killed writers, long random runs (a 
 	@$(BIN)/pytest -m full $(ARGS)
 
 test-valkey: $(VENV)/.dev  ## the whole suite against the server that `docker compose up -d --wait valkey` started
-	@ROUTER_MEMORY_TEST_VALKEY=$(VALKEY) $(BIN)/pytest $(ARGS)
+	@ROUTER_MEMORY_TEST_VALKEY=$(VALKEY) $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(VENV)/.dev  ## every benchmark's quick run, half an hour at most; bench/README.md
 	@$(BIN)/python -m bench all --quick $(ARGS)

@@ -20,7 +20,7 @@ PARTS = ("searches", "large", "ingest", "concurrent", "memory", "statistics")
 
 def main() -> int:
     """Runs the parts asked for."""
-    seed_of, quick = "the generated memories", "a few minutes: no million, smaller graphs"
+    seed_of, quick = "the generated memories", "a couple of minutes: 40,000 memories at most, smaller graphs"
     parser = argument_parser(NAME, __doc__, PARTS, seed=SEED, seed_of=seed_of, quick=quick)
     parser.add_argument("--sizes", type=_sizes, default=Settings().sizes, help="memories in all, e.g. 20000,120000")
     arguments = parser.parse_args()

@@ -26,8 +26,6 @@ _BATCH_RATIO = 1.5
 _SINGLE_RATIO = 0.6
 _SCRIPT_MS = 0.2
 _WARMUP = 2
-_PING_SECONDS = 3.0
-_PING_MEMORIES = 60_000
 
 Batch = tuple[Scope, list[MemoryWrite]]
 
@@ -165,20 +163,18 @@ async def _pings(
     server: Server, store: ValkeyStore, bare: Bare, fresh: _Fresh, settings: Settings
 ) -> dict[str, dict[str, float]]:
     """Milliseconds a PING takes, from another process, while nothing and while each kind of write goes on."""
-    found = {"idle": await _pinged(server, None)}
-    hsets = [fresh.hsets(1_000) for _ in range(40)]
+    seconds = settings.ping_seconds
+    found = {"idle": await _pinged(server, seconds, None)}
+    hsets = [fresh.hsets(1_000) for _ in range(settings.ping_memories // 1_500)]  # singles are slower than batches
 
     async def bare_writes(number: int) -> None:
         await bare.one_by_one(hsets[number % len(hsets)])
 
-    found["single HSETs"] = await _pinged(server, bare_writes)
+    found["single HSETs"] = await _pinged(server, seconds, bare_writes)
     for size in settings.batches:
-        found[f"batches of {size:,}"] = await _pinged(server, _adding(store, [fresh.batch(size) for _ in _some(size)]))
+        batches = [fresh.batch(size) for _ in range(settings.ping_memories // size)]
+        found[f"batches of {size:,}"] = await _pinged(server, seconds, _adding(store, batches))
     return found
-
-
-def _some(size: int) -> range:
-    return range(_PING_MEMORIES // size)
 
 
 def _adding(store: ValkeyStore, batches: Sequence[Batch]) -> Callable[[int], Awaitable[None]]:
@@ -194,9 +190,9 @@ def _adding(store: ValkeyStore, batches: Sequence[Batch]) -> Callable[[int], Awa
     return add
 
 
-async def _pinged(server: Server, work: Callable[[int], Awaitable[None]] | None) -> dict[str, float]:
+async def _pinged(server: Server, seconds: float, work: Callable[[int], Awaitable[None]] | None) -> dict[str, float]:
     pinger = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.valkey.pinger", str(server.port), str(_PING_SECONDS)),
+        *(sys.executable, "-m", "bench.valkey.pinger", str(server.port), str(seconds)),
         stdout=asyncio.subprocess.PIPE,
     )
     output = asyncio.create_task(pinger.communicate())

@@ -1,4 +1,9 @@
-"""Searches of ordinary users, beside the bare FT.SEARCH calls in them, at growing numbers of memories."""
+"""Searches of ordinary users, beside the bare FT.SEARCH calls in them, at growing numbers of memories.
+
+The users are asked again and again, so the store keeps their memories decoded, as those of users in a conversation;
+`nothing known` is the same search by a store with room for a few users, all of whom are asked before one comes again:
+every question is as the first one of its user, and pays for the keeping as well.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,8 @@ _REFERENCE = "reference"
 _REFERENCE_EF = 200
 _STREAK = 10
 """Calls in one turn beside the reference's query, which walks a graph and leaves nothing of ours in the caches."""
+_FEW_USERS = 1 << 20
+"""Bytes: room for the decoded memories of three or four of them."""
 _BASE_RATIO = 1.5
 _SCALE_RATIO = 1.5
 _REFERENCE_RATIO = 8.0
@@ -49,17 +56,22 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
         async with AsyncExitStack() as clients:
             small = servers.enter_context(own_server())
             small_store = await clients.enter_async_context(store_on(small))
+            small_fresh = await clients.enter_async_context(store_on(small, decoded_bytes=_FEW_USERS))
             large, users = small, 0
             for size in settings.sizes:
                 if size != settings.sizes[0] and large is small:
                     large, users = servers.enter_context(own_server()), 0
-                store = small_store if large is small else await clients.enter_async_context(store_on(large))
+                store, fresh = small_store, small_fresh
+                if large is not small:
+                    store = await clients.enter_async_context(store_on(large))
+                    fresh = await clients.enter_async_context(store_on(large, decoded_bytes=_FEW_USERS))
                 if not users:
                     await _check_loader(large, store, corpus)
                 users = fill(large, corpus, settings, users, size // settings.memories_per_user)
                 asked = await questions(large, corpus, settings, users)
                 bare = await clients.enter_async_context(bare_client(large))
                 works = _works(store, bare, asked)
+                works["store_nothing_known"] = _works(fresh, bare, asked)["store"]
                 if large is not small:
                     base = await questions(small, corpus, settings, settings.sizes[0] // settings.memories_per_user)
                     works["store_at_the_first_size"] = _works(small_store, bare, base)["store"]
@@ -72,6 +84,7 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
                     "p50 one by one": ratio(timed["store"], timed["bare_one_by_one"]),
                     "p95 one by one": ratio(timed["store"], timed["bare_one_by_one"], 95),
                     "p50 own commands": ratio(timed["store"], timed["bare_own_commands"]),
+                    "p50 nothing known": ratio(timed["store_nothing_known"], timed["bare_pipeline"]),
                 }
                 claims += [
                     at_most(
@@ -79,6 +92,11 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
                     ),
                     at_most(
                         f"search at {size:,}, p95 / the bare FT.SEARCH in one pipeline", ratios["p95"], _BASE_RATIO
+                    ),
+                    at_most(
+                        f"search at {size:,} with nothing known, p50 / the bare FT.SEARCH in one pipeline",
+                        ratios["p50 nothing known"],
+                        _BASE_RATIO,
                     ),
                     Claim(f"search at {size:,}, p50 / the bare FT.SEARCH one by one", ratios["p50 one by one"]),
                     Claim(f"search at {size:,}, p95 / the bare FT.SEARCH one by one", ratios["p95 one by one"]),
@@ -95,7 +113,7 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
                     "used_memory": int(info(large, "memory")["used_memory"]),
                 }
                 if size == settings.sizes[0]:
-                    sizes[str(size)]["reference"], more = await _reference(large, store, bare, asked, settings)
+                    sizes[str(size)]["reference"], more = await _reference(large, store, fresh, bare, asked, settings)
                     claims += more
     return {"sizes": sizes}, claims
 
@@ -156,7 +174,7 @@ async def _counts(store: ValkeyStore, asked: Sequence[Asked]) -> dict[str, Any]:
 
 
 async def _reference(
-    server: Server, store: ValkeyStore, bare: Bare, asked: Sequence[Asked], settings: Settings
+    server: Server, store: ValkeyStore, fresh: ValkeyStore, bare: Bare, asked: Sequence[Asked], settings: Settings
 ) -> tuple[dict[str, Any], list[Claim]]:
     """The same questions to one HNSW index over everybody's vectors, filtered by the user, as the reference does."""
     graph = ("M", "16", "EF_CONSTRUCTION", "256")
@@ -169,13 +187,21 @@ async def _reference(
     async def searched(number: int) -> None:
         await store.candidates(asked[number % len(asked)].query)
 
+    async def nothing_known(number: int) -> None:
+        await fresh.candidates(asked[number % len(asked)].query)
+
     async def dense(number: int) -> None:
         await store.candidates(replace(asked[number % len(asked)].query, stems=()))
 
     async def reference(number: int) -> None:
         await bare.command(*asked[number % len(asked)].reference)
 
-    works: dict[str, Work] = {"store": searched, "store_dense_only": dense, "reference": reference}
+    works: dict[str, Work] = {
+        "store": searched,
+        "store_nothing_known": nothing_known,
+        "store_dense_only": dense,
+        "reference": reference,
+    }
     timed = await in_turn(works, settings.reference_rounds, warmup=_STREAK, streak=_STREAK)
     await bare.command("FT.DROPINDEX", _REFERENCE)
     faster = ratio(timed["reference"], timed["store"])
@@ -183,6 +209,11 @@ async def _reference(
     size = settings.sizes[0]
     claims = [
         at_least(f"the reference's KNN / search, both channels, at {size:,}", faster, _REFERENCE_RATIO),
+        at_least(
+            f"the reference's KNN / search with nothing known, both channels, at {size:,}",
+            ratio(timed["reference"], timed["store_nothing_known"]),
+            _REFERENCE_RATIO,
+        ),
         Claim(f"the reference's KNN / search, dense alone, at {size:,}", dense_faster),
     ]
     return {name: figures(seconds) for name, seconds in timed.items()}, claims

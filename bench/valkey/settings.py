@@ -25,6 +25,8 @@ class Settings:
         cpu_blocks, cpu_calls: How often the processor time of searches is taken, over so many calls each time.
         ingest_rounds: Rounds of each comparison of writes.
         batches: Memories in one call of `add`.
+        ping_memories, ping_seconds: Memories at hand to be written while another client's PING is timed, and how long
+            it is.
         singles: Memories in one round of single writes.
         searchers: Searches at once.
         segments: How often the throughput of one searcher and of all is taken in turn.
@@ -52,6 +54,8 @@ class Settings:
     cpu_calls: int = 100
     ingest_rounds: int = 30
     batches: tuple[int, ...] = (100, 1_000)
+    ping_memories: int = 60_000
+    ping_seconds: float = 3.0
     singles: int = 100
     searchers: int = 32
     segments: int = 12
@@ -65,23 +69,33 @@ class Settings:
     large_queries: int = 200
     large_rounds: int = 400
     crossover_sizes: tuple[int, ...] = (1_000, 2_000, 3_000, 5_000, 10_000, 20_000)
-    tuning: tuple[tuple[int, int], ...] = ((16, 256), (32, 256))
+    tuning: tuple[tuple[int, int], ...] = ((16, 256), (16, 128), (16, 512), (32, 256))
     ef_runtimes: tuple[int, ...] = (50, 100, 200, 400, 1_000)
     tuning_size: int = 10_000
 
     def quick(self) -> Settings:
-        """The same without what takes minutes: no million, smaller graphs, fewer rounds."""
+        """The same in a couple of minutes: fewer memories, smaller graphs, fewer rounds."""
         return replace(
             self,
-            sizes=tuple(size for size in self.sizes if size <= 120_000),
-            search_rounds=500,
-            reference_rounds=100,
-            ingest_rounds=10,
-            segments=6,
-            memory_sizes=(20_000,),
+            sizes=tuple(sorted({min(size, 40_000) for size in self.sizes})),
+            search_users=100,
+            search_rounds=200,
+            reference_rounds=40,
+            cpu_blocks=3,
+            cpu_calls=50,
+            ingest_rounds=5,
+            ping_memories=10_000,
+            ping_seconds=1.5,
+            segments=4,
+            segment_seconds=0.5,
+            memory_sizes=(10_000,),
             large_users=2,
-            largest_size=20_000,
-            large_queries=50,
-            large_rounds=100,
-            crossover_sizes=(1_000, 3_000, 5_000, 10_000),
+            large_size=5_500,
+            largest_size=8_000,
+            large_queries=30,
+            large_rounds=40,
+            crossover_sizes=(1_000, 5_000),
+            tuning=((16, 256), (32, 256)),
+            ef_runtimes=(100, 200, 400),
+            tuning_size=4_000,
         )

@@ -87,6 +87,7 @@ class ValkeySection(ServerSection):
     cluster: bool = False
     addresses: tuple[str, ...] = ()
     read_from: Literal["primary", "prefer_replica"] = "primary"
+    decoded_mb: Annotated[int, Field(ge=0, le=1_048_576)] = 64
     search_clients: Annotated[int, Field(ge=1, le=16)] = 2
     client_name: str = "router-memory"
 

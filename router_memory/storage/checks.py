@@ -103,8 +103,12 @@ def _check_vectors(vectors: object, shape: str, dimension: int, *, rows: bool) -
         raise InvalidRequest(f"the vector must be a float32 array of shape {shape}", field="vector")
     if vectors.ndim != (2 if rows else 1) or vectors.shape[-1] != dimension or vectors.shape[0] < 1:
         raise InvalidRequest(f"the vector has shape {vectors.shape}, the store holds {shape}", field="vector")
-    norms = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
-    if not np.all(np.abs(norms - 1.0) <= _NORM_TOLERANCE):  # also catches NaN and infinity
+    if rows:
+        norms = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
+        unit = bool(np.all(np.abs(norms - 1.0) <= _NORM_TOLERANCE))  # also catches NaN and infinity
+    else:  # of a query, which waits: a seventh of the time; unlike `dot`, `vdot` does not warn of an overflow
+        unit = abs(math.sqrt(float(np.vdot(vectors, vectors))) - 1.0) <= _NORM_TOLERANCE
+    if not unit:
         raise InvalidRequest("the vector must be finite and of unit norm", field="vector")
 
 

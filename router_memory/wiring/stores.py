@@ -65,6 +65,7 @@ def _valkey(config: Config, embedder: Embedder | None) -> MemoryStore:
         ef_runtime=valkey.ef_runtime,
         promote_at=valkey.promote_at,
         max_promoted=valkey.max_promoted,
+        decoded_bytes=valkey.decoded_mb * 1024 * 1024,
     )
 
 

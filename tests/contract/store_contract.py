@@ -607,10 +607,11 @@ class StoreContract:
             {"vector": unit_vectors(1, dimension=DIMENSION - 1)[0]},
             {"vector": unit_vectors(1)[0].astype(np.float64)},
             {"vector": np.full(DIMENSION, np.nan, np.float32)},
+            {"vector": np.full(DIMENSION, 1e30, np.float32)},
             {"dense_limit": 0},
             {"lexical_limit": -1},
         ],
-        ids=["two axes", "dimension", "float64", "NaN", "dense limit", "lexical limit"],
+        ids=["two axes", "dimension", "float64", "NaN", "overflow", "dense limit", "lexical limit"],
     )
     async def test_a_malformed_query_is_refused(self, store: MemoryStore, wrong: dict[str, Any]) -> None:
         """It is an invalid request, whether the user has data or not."""

@@ -14,7 +14,7 @@ from router_memory.backends.valkey.damage import reading
 from router_memory.backends.valkey.index import FILL_SECONDS
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.query import MOST_NEIGHBOURS
-from router_memory.backends.valkey.records import MORE, RECORD_FIELDS, decode_memories, decode_vectors
+from router_memory.backends.valkey.records import MORE, RECORD_FIELDS, decode_vectors
 from router_memory.backends.valkey.roundtrip import INDEX, PROMOTED, Found, Plan, commands
 from router_memory.backends.valkey.translate import BACKEND, IndexMissing
 from router_memory.errors import BackendError, BackendTimeout, BackendUnavailable
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from router_memory.backends.valkey.connection import Connection
+    from router_memory.backends.valkey.decoded import Decoded
     from router_memory.backends.valkey.index import MainIndex
     from router_memory.backends.valkey.promotion import Promotions
     from router_memory.backends.valkey.query import Command
+    from router_memory.types import Scope
 
 __all__ = ["Searcher"]
 
@@ -54,14 +56,16 @@ class Searcher:
         connection: The server.
         index: Over everything.
         promotions: The indexes of large users.
+        decoded: What it decodes memories with.
     """
 
-    def __init__(self, connection: Connection, index: MainIndex, promotions: Promotions) -> None:
+    def __init__(self, connection: Connection, index: MainIndex, promotions: Promotions, decoded: Decoded) -> None:
         self._connection = connection
         self._index = index
         self._promotions = promotions
         self._vectors_per_memory: LRUCache[str, float] = LRUCache(_KNOWN_USERS)
         self._short: LRUCache[str, bytes] = LRUCache(_KNOWN_USERS)
+        self._decoded = decoded
         self._silent_until = -math.inf
 
     async def candidates(self, query: CandidateQuery, deadline: float) -> CandidateSet:
@@ -78,12 +82,18 @@ class Searcher:
         keys = Keys.of(self._index.prefix, query.scope)
         patience = min(monotonic() + _PATIENCE_SECONDS, (monotonic() + deadline) / 2)
         while True:
+            partings = self._decoded.partings
             plan, found = await self._searched(query, keys, deadline)
             if not found.exists:
+                self._decoded.discard(query.scope)  # another process may have had all of it forgotten
                 return CandidateSet("", ())
             if not self._is_missing_all(plan, found) or monotonic() > patience:
-                return self._candidates(plan, found)
+                return self._candidates(plan, found, partings)
             await asyncio.sleep(FILL_SECONDS)  # an index that was made this moment is full the next
+
+    def let_go(self, scope: Scope) -> None:
+        """Keeps nothing in this process of a user who had memories forgotten or their text changed."""
+        self._decoded.let_go(scope)
 
     async def _searched(self, query: CandidateQuery, keys: Keys, deadline: float) -> tuple[Plan, Found]:
         """A plan and what it brought, of one state of the user's data if that could be had."""
@@ -249,15 +259,17 @@ class Searcher:
                 pairs = zip(fields, reply, strict=True)
                 found.rows[name] = {field: value for field, value in pairs if value is not None}
 
-    def _candidates(self, plan: Plan, found: Found) -> CandidateSet:
+    def _candidates(self, plan: Plan, found: Found, partings: int) -> CandidateSet:
         query, shape = plan.query, self._index.shape
         with reading(_OPERATION, self._connection.location):
             chosen = _chosen(query, found)
-            memories = decode_memories(query.scope, [(name.decode(), found.rows[name]) for name in chosen])
-            candidates = tuple(
+            memories = self._decoded.memories(query.scope, tuple(chosen), found.rows, partings=partings)
+        candidates = tuple(
+            [
                 Candidate(record=record, document=document, cosine=cosine, parts=parts)
                 for (record, document, parts), cosine in zip(memories, chosen.values(), strict=True)
-            )
+            ]
+        )
         if self._is_missing_all(plan, found):
             raise BackendUnavailable(
                 f"{self._connection.location}: the index {self._index.name} is being built, "
@@ -289,11 +301,12 @@ def _chosen(query: CandidateQuery, found: Found) -> dict[bytes, float]:
             chosen[name] = cosine
     if query.vector is None:
         return chosen
-    for name, cosine in chosen.items():
-        more = found.rows[name].get(_MORE)
-        nearest = cosine if more is None else max(cosine, _nearest_of(more, query.vector))
-        chosen[name] = min(1.0, max(-1.0, nearest))
-    return chosen
+    if found.vectors > found.documents:
+        for name in chosen:
+            more = found.rows[name].get(_MORE)
+            if more is not None:
+                chosen[name] = max(chosen[name], _nearest_of(more, query.vector))
+    return {name: 1.0 if cosine > 1.0 else max(-1.0, cosine) for name, cosine in chosen.items()}
 
 
 def _best(cosines: Mapping[bytes, float], limit: int) -> list[tuple[bytes, float]]:

@@ -6,6 +6,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from router_memory.backends.valkey.decoded import DECODED_BYTES, Decoded
 from router_memory.backends.valkey.examine import Examination
 from router_memory.backends.valkey.index import MainIndex
 from router_memory.backends.valkey.promotion import Promotions
@@ -78,6 +79,7 @@ class ValkeyStore:
         m, ef_construction, ef_runtime: Of HNSW graphs.
         promote_at: A user with more vectors than this gets an HNSW graph of the user's own (with ``flat``).
         max_promoted: How many such graphs there may be.
+        decoded_bytes: What memories may take in this process that searches have decoded; 0 keeps none of them.
 
     Raises:
         InvalidRequest: An argument is outside its range, or only one of dimension and fingerprint is given.
@@ -98,6 +100,7 @@ class ValkeyStore:
         ef_runtime: int = 200,
         promote_at: int = 5_000,
         max_promoted: int = 64,
+        decoded_bytes: int = DECODED_BYTES,
     ) -> None:
         self._connection = connection
         _check_name(prefix, prefix_fault(prefix), "prefix")
@@ -106,7 +109,8 @@ class ValkeyStore:
         _check_choice(metric, METRICS, "metric")
         for field, value in (("m", m), ("ef_construction", ef_construction), ("ef_runtime", ef_runtime)):
             check_limit(value, field)
-        for field, value in (("promote_at", promote_at), ("max_promoted", max_promoted)):
+        counts = (("promote_at", promote_at), ("max_promoted", max_promoted), ("decoded_bytes", decoded_bytes))
+        for field, value in counts:
             if value < 0:
                 raise InvalidRequest(f"{field} must not be negative", field=field)
         self._wanted = _layout(dimension, fingerprint)
@@ -122,7 +126,7 @@ class ValkeyStore:
         )
         self._reader = Reader(connection, prefix)
         self._writer = Writer(connection, self._index, self._promotions, self._reader)
-        self._searcher = Searcher(connection, self._index, self._promotions)
+        self._searcher = Searcher(connection, self._index, self._promotions, Decoded(decoded_bytes))
         self._open = False
         self._closed = False
 
@@ -239,14 +243,21 @@ class ValkeyStore:
         self._require_usable("update")
         await self._index.ensure("update")
         check_change(change, self._components("update"))
-        return await self._writer.update(scope, id, change)
+        try:
+            return await self._writer.update(scope, id, change)
+        finally:
+            if change.content is not None:
+                self._searcher.let_go(scope)
 
     async def forget(self, scope: Scope, ids: Sequence[str]) -> int:
         """See `MemoryStore.forget`."""
         check_ids(ids)
         self._require_usable("forget")
         await self._index.ensure("forget")
-        return await self._writer.forget(scope, ids)
+        try:
+            return await self._writer.forget(scope, ids)
+        finally:
+            self._searcher.let_go(scope)
 
     async def forget_scope(
         self, scope: Scope, *, types: frozenset[MemoryType] = frozenset(), older_than: datetime | None = None
@@ -257,7 +268,10 @@ class ValkeyStore:
             check_moment(older_than, "older_than")
         self._require_usable("forget_scope")
         await self._index.ensure("forget_scope")
-        return await self._writer.forget_scope(scope, types, older_than)
+        try:
+            return await self._writer.forget_scope(scope, types, older_than)
+        finally:
+            self._searcher.let_go(scope)
 
     async def count(self, scope: Scope, *, types: frozenset[MemoryType] = frozenset()) -> int:
         """See `MemoryStore.count`."""

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.interfaces.http.conftest import Serving, as_user
+from tests.servers.stores import clear
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.servers.process import Endpoint
 
 
 @pytest.fixture
-def section(search_server: Endpoint) -> dict[str, Any]:
-    """A part of the shared server of this test's own."""
+async def section(search_server: Endpoint) -> AsyncIterator[dict[str, Any]]:
+    """A part of the shared server of this test's own, emptied in the end."""
     name = f"api-{secrets.token_hex(4)}"
-    return {
+    yield {
         "backend": "valkey",
         "valkey": {
             "host": search_server.host,
@@ -27,6 +30,7 @@ def section(search_server: Endpoint) -> dict[str, Any]:
             "index_name": name,
         },
     }
+    await clear([search_server.address], f"{name}:", name, cluster=False)
 
 
 async def test_a_memory_lives_and_ends_by_the_api(serving: Serving, section: dict[str, Any]) -> None:

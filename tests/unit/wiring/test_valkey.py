@@ -93,6 +93,7 @@ async def test_the_defaults() -> None:
         "ef_runtime": 200,
         "promote_at": 5_000,
         "max_promoted": 64,
+        "decoded_bytes": 64 << 20,
     }
 
 
@@ -128,6 +129,7 @@ async def test_a_key_of_the_connection(section: dict[str, object], name: str, va
         ("ef_runtime", "ef_runtime", 50),
         ("promote_at", "promote_at", 500),
         ("max_promoted", "max_promoted", 0),
+        ("decoded_mb", "decoded_bytes", 0),
     ],
 )
 async def test_a_key_of_the_store(key: str, name: str, value: object) -> None:
