@@ -75,8 +75,8 @@ _SELECTIONS_BYTES = 8_000
 """Eight selections with their cut-offs, see `router_memory.pipeline.shortlist`."""
 _HIT_BYTES, _MOST_HITS = 1_200, 20
 """Hits are made of the best candidates alone: as many as a limit of that admits."""
-_PAIR_BYTES = 120
-"""A pair that was compared, see `router_memory.ranking.reflection`."""
+_COMPARISON_BYTES = 400
+"""One that was compared with up to thirty others, see `router_memory.ranking.reflection`."""
 
 
 class Unreadable(Exception):
@@ -190,7 +190,7 @@ def weight(retrieval: Retrieval) -> int:
         sum(getsizeof(record.content) for record in records) if isinstance(records, tuple) else _packed_bytes(records)
     )
     count = len(records)
-    derived = _HIT_BYTES * min(count, _MOST_HITS) + _PAIR_BYTES * min(count * (count - 1) // 2, MOST_REMEMBERED)
+    derived = _HIT_BYTES * min(count, _MOST_HITS) + _COMPARISON_BYTES * min(2 * count, MOST_REMEMBERED)
     if count:
         derived += _SELECTIONS_BYTES
     return _RETRIEVAL_BYTES + _COLUMN_FACTOR * numbers + _RECORD_BYTES * count + texts + derived

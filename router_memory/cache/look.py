@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Look"]
 
-_VECTOR_WORTH = 0.5
+_HALF_WORTH = 0.5
 
 
 class Look:
@@ -27,7 +27,18 @@ class Look:
         query: The question.
     """
 
-    __slots__ = ("_asked", "_asking", "_embedder", "_key", "_looked", "_query", "_shared", "_until", "_with_vector")
+    __slots__ = (
+        "_asked",
+        "_asking",
+        "_embedder",
+        "_for_vector",
+        "_key",
+        "_looked",
+        "_query",
+        "_shared",
+        "_until",
+        "_with_vector",
+    )
 
     def __init__(self, shared: SharedCache, embedder: CachedEmbedder, query: SearchQuery) -> None:
         self._shared = shared
@@ -35,8 +46,9 @@ class Look:
         self._query = query
         self._key = shared.key(query)
         self._until = perf_counter() + shared.timeout
+        self._for_vector = shared.odds.vector
         # where hits are usual, the vector of a miss is worth a round trip of its own
-        self._with_vector = not shared.odds.usual and not embedder.has(query.text)
+        self._with_vector = self._for_vector and not shared.odds.usual and not embedder.has(query.text)
         self._asking: asyncio.Task[Looked | None] | Begun[Looked | None] | None = None
         self._looked: Looked | None = None
         self._asked = False
@@ -63,12 +75,14 @@ class Look:
     def tell(self, *, hit: bool) -> None:
         """Has the odds take note of what it was worth, once that is known."""
         if self._looked is not None:
-            self._shared.odds.saw(1.0 if hit else _VECTOR_WORTH if self._looked.vector is not None else 0.0)
+            repeated = self._looked.value is not None and self._shared.keeps_vectors  # so its vector is there as well
+            half = repeated or self._looked.vector is not None
+            self._shared.odds.saw(1.0 if hit else _HALF_WORTH if half else 0.0)
 
     async def vector(self, text: str) -> None:
-        """Hands the vector of the text that is embedded to the embedder, if the server has it."""
+        """Hands the vector of the text that is embedded to the embedder, if the server has it and was worth asking."""
         looked = await self._answer()
-        if looked is None:
+        if looked is None or not self._for_vector:
             return
         if text == self._query.text and self._with_vector:
             self._embedder.offer(text, looked.vector)

@@ -139,6 +139,11 @@ class SharedCache:
         return "closed" if self._breaker.closed else "open"
 
     @property
+    def keeps_vectors(self) -> bool:
+        """Whether there are query vectors on the server."""
+        return self._vector_ttl > 0
+
+    @property
     def _fingerprint(self) -> str:
         return vectors_of(self._embedder)
 

@@ -137,15 +137,24 @@ class CachedRetriever:
         attempt.look, odds = look, self._shared.odds
         remembered = self._epochs.remembered(query.scope)
         epoch: Begun[str] | None = None
-        if odds.rare or remembered is None:
-            look.begun(alone=odds.rare)  # before the store is asked, for its answer takes longer to use
-            if odds.rare or not odds.usual:
+        rare, hasty = odds.rare, odds.rare and not odds.quick
+        if rare or remembered is None:
+            look.begun(alone=hasty)  # before the store is asked, for its answer takes longer to use
+            if rare or not odds.usual:
                 attempt.asking = Begun(self._direct.asked(query))
             else:
                 epoch = Begun(self._epochs.current(query.scope))
         try:
-            if odds.rare and attempt.asking is not None:
-                await self._foresee(await attempt.asking, attempt, until)
+            if rare and attempt.asking is not None:
+                asked = await attempt.asking
+                if hasty:
+                    await self._foresee(asked, attempt, until)
+                else:
+                    began = perf_counter()
+                    try:
+                        await look.found()
+                    finally:
+                        odds.waited(perf_counter() - began)
             if not await look.found():
                 look.tell(hit=False)
                 return None

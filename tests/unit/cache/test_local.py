@@ -31,6 +31,8 @@ from router_memory.types import (
 from tests.unit.cache.parts import ALICE, AT, BOB, KEY, Clock, answer, asked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from router_memory.types import SearchQuery
 
 SMALL = answer("green tea")
@@ -254,15 +256,8 @@ def test_the_weight_of_an_answer_from_level_2_covers_what_is_read_of_it() -> Non
             got.memo[mode] = Ranked(Evidence(got), mode, calibration_for("x", "torch"))
         return got
 
-    read()  # what the first of all makes stays in the process, and is no answer's
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        got = read()
-        taken = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    assert taken < 1.5 * weight(got)
+    got = read()  # what the first of all makes stays in the process, and is no answer's
+    assert min(_taken(read) for _ in range(3)) < 1.5 * weight(got)  # threads of other tests may be at work
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 16, 40, 100])
@@ -279,17 +274,23 @@ def test_the_weight_of_an_answer_covers_what_is_remembered_beside_it(count: int)
                 _selected(got, ranked, mode, ReflectionPolicy(algorithm=algorithm))
         return got
 
-    used()  # what the first of all makes stays in the process, and is no answer's
+    got = used()  # what the first of all makes stays in the process, and is no answer's
+    assert min(_taken(used) for _ in range(3)) < 1.5 * weight(got)  # threads of other tests may be at work
+
+
+def _taken(work: Callable[[], object]) -> int:
+    """Bytes that what `work` gives takes, and what other threads allocate meanwhile."""
     gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        got = used()
+        got = work()
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0] - before
+        del got
     finally:
         tracemalloc.stop()
-    assert taken < 1.5 * weight(got)
+    return taken
 
 
 def _selected(got: Retrieval, ranked: Ranked, mode: RankingMode, reflection: ReflectionPolicy) -> None:

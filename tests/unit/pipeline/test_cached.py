@@ -382,10 +382,11 @@ async def test_without_a_model_a_user_without_memories_needs_none(store: Watched
 # -- what a look prepares for
 
 
-def known(hot: Cached, share: float) -> Cached:
-    """The same after looks of which this share were hits."""
+def known(hot: Cached, share: float, *, slow: bool = False) -> Cached:
+    """The same after looks of which this share were hits, and which took long or not."""
     assert hot.shared is not None
     hot.shared.odds.share = share
+    hot.shared.odds.waited(float(slow))
     return hot
 
 
@@ -443,13 +444,14 @@ async def test_a_write_before_the_look_is_seen_whatever_the_odds(
     await settled(hot)
 
 
-async def test_where_hits_are_rare_the_model_does_not_wait_for_the_cache(store: WatchedStore) -> None:
+async def test_where_hits_are_rare_the_model_does_not_wait_for_a_slow_cache(store: WatchedStore) -> None:
     """It embeds while level 2 is asked, once, for the one who asks."""
     server = MemoryHotCache()
     server.gate.clear()
-    hot = known(cached(store, server), 0.0)
+    hot = known(cached(store, server), 0.0, slow=True)
     asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
-    await hot.model.asked.wait()
+    async with asyncio.timeout(1):  # a look takes five seconds at most
+        await hot.model.asked.wait()
     assert server.calls == ["get"]
     server.gate.set()
     assert (await asking).level is CacheLevel.MISS
@@ -458,16 +460,62 @@ async def test_where_hits_are_rare_the_model_does_not_wait_for_the_cache(store: 
     await nothing_goes_on()
 
 
+async def test_where_hits_are_rare_a_quick_answer_is_waited_for(store: WatchedStore) -> None:
+    """A hit then costs no embedding, and a miss none beside a look."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    hot = known(cached(store, server), 0.0)
+    assert (await hot.retriever.retrieve(QUERY)).level is CacheLevel.SHARED
+    assert hot.model.queries == []
+    await settled(hot)
+
+
+async def test_where_hits_are_rare_one_slow_look_is_waited_for(store: WatchedStore) -> None:
+    """The next question is embedded beside its look."""
+    server = MemoryHotCache()
+    hot = known(cached(store, server), 0.0)
+    server.gate.clear()
+    asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
+    await asyncio.sleep(0.01)
+    assert [server.calls, hot.model.queries] == [["get"], []]
+    server.gate.set()
+    await asking
+    server.gate.clear()
+    hot.model.asked.clear()
+    asking = asyncio.create_task(hot.retriever.retrieve(replace(QUERY, text="black tea")))
+    async with asyncio.timeout(1):  # a look takes five seconds at most
+        await hot.model.asked.wait()
+    server.gate.set()
+    assert (await asking).level is CacheLevel.MISS
+    await settled(hot)
+
+
+async def test_where_hits_are_rare_a_vector_is_not_worth_a_round_trip(store: WatchedStore) -> None:
+    """One in sixteen questions asks all the same: who finds a vector, or an answer that is dead, asks for more."""
+    first = cached(store, server := MemoryHotCache())
+    await first.retriever.retrieve(QUERY)
+    await settled(first)
+    await store.add_elsewhere(ALICE, "green tea elsewhere")
+    hot = known(cached(store, server), 0.0)
+    assert hot.shared is not None
+    hot.shared.odds._looks = 1
+    assert (await hot.retriever.retrieve(QUERY)).level is CacheLevel.MISS
+    assert [len(hot.model.queries), hot.counted("vector.hit"), hot.shared.odds.rare] == [1, 0, False]
+    await settled(hot)
+
+
 async def test_where_hits_are_rare_a_hit_ends_the_embedding(store: WatchedStore) -> None:
     """It is not waited for, and such a guess is not made again soon."""
     first = cached(store, server := MemoryHotCache())
     await first.retriever.retrieve(QUERY)
     await settled(first)
-    hot = known(cached(store, server), 0.0)
+    hot = known(cached(store, server), 0.0, slow=True)
     hot.model.gate.clear()
     server.gate.clear()
     asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
-    await hot.model.asked.wait()
+    async with asyncio.timeout(1):  # a look takes five seconds at most
+        await hot.model.asked.wait()
     server.gate.set()
     assert (await asking).level is CacheLevel.SHARED
     await nothing_goes_on()
@@ -475,13 +523,27 @@ async def test_where_hits_are_rare_a_hit_ends_the_embedding(store: WatchedStore)
     assert not hot.shared.odds.rare
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-async def test_a_request_that_is_given_up_leaves_nothing_behind(store: WatchedStore, share: float) -> None:
+async def test_a_look_that_is_not_waited_for_to_the_end_was_slow(store: WatchedStore) -> None:
+    """It was the request that had no more time, perhaps because of it."""
+    server = MemoryHotCache()
+    server.gate.clear()
+    hot = known(cached(store, server), 0.0)
+    assert hot.shared is not None
+    asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
+    await asyncio.sleep(0.01)
+    assert hot.shared.odds.quick
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert not hot.shared.odds.quick
+
+
+@pytest.mark.parametrize(("share", "slow"), [(0.0, False), (0.0, True), (0.5, False), (1.0, False)])
+async def test_a_request_that_is_given_up_leaves_nothing_behind(store: WatchedStore, share: float, slow: bool) -> None:
     """Neither a look nor an embedding, and no request that fills would wait for."""
     server = MemoryHotCache()
     server.gate.clear()
     store.inline = False
-    hot = known(cached(store, server), share)
+    hot = known(cached(store, server), share, slow=slow)
     hot.model.gate.clear()
     asking = asyncio.create_task(hot.retriever.retrieve(QUERY))
     for _ in range(50):
