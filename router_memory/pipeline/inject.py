@@ -49,8 +49,10 @@ def line_of(hit: Hit) -> str:
     speaker = " ".join(_harmless(record.speaker or "").split())[:_MAX_SPEAKER_CHARS].replace("]", ")")
     if not speaker or speaker.casefold() in _RESERVED_SPEAKERS:  # a client chooses its name; it is no authority
         speaker = record.role or record.type.value
-    text = "\n  ".join(line.strip() for line in _harmless(record.content).splitlines() if line.strip())
-    return f"- [{record.created_at:%Y-%m-%d}, {speaker}] {text}"
+    text = _harmless(record.content)
+    if not text.isprintable():  # else it is one line
+        text = "\n  ".join(line.strip() for line in text.splitlines() if line.strip())
+    return f"- [{record.created_at.date()}, {speaker}] {text.strip()}"
 
 
 def render(hits: Sequence[Hit]) -> str:
@@ -87,4 +89,6 @@ OVERHEAD_TOKENS = count_tokens(_fenced("", "00000000"))
 
 
 def _harmless(text: str) -> str:
-    return _CONTROL.sub(" ", text).replace("<", "&lt;").replace(">", "&gt;")
+    if not text.isprintable():  # what is printable holds none of them, and is told from the rest in no time
+        text = _CONTROL.sub(" ", text)
+    return text.replace("<", "&lt;").replace(">", "&gt;")

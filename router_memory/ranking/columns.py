@@ -92,33 +92,43 @@ def _columns(
     question: Question, names: frozenset[str], stems: tuple[str, ...], candidates: Sequence[Candidate]
 ) -> Columns:
     none = np.zeros(len(candidates), dtype=np.bool_)
-    documents = [candidate.document.stems for candidate in candidates]
-    held = [[document.get(stem, 0) for document in documents] for stem in stems]
+    records = [candidate.record for candidate in candidates]
+    documents = [candidate.document for candidate in candidates]
+    frequencies = [document.stems for document in documents]
+    held = [[frequency.get(stem, 0) for frequency in frequencies] for stem in stems]
     return Columns(
-        cosine=np.clip(np.nan_to_num(np.array([one.cosine for one in candidates], dtype=np.float64)), -1.0, 1.0),
+        cosine=_in_range(np.array([candidate.cosine for candidate in candidates], dtype=np.float64)),
         parts=np.array([max(candidate.parts, 1) for candidate in candidates], dtype=np.int32),
-        length=np.array([candidate.document.length for candidate in candidates], dtype=np.int32),
+        length=np.array([document.length for document in documents], dtype=np.int32),
         frequency=np.array(held, dtype=np.int32).reshape(len(stems), len(candidates)).T,
-        conversation=_numbered([candidate.record.conversation_id for candidate in candidates]),
-        position=np.array([candidate.record.position for candidate in candidates], dtype=np.int64),
-        speaker=_numbered([candidate.record.speaker for candidate in candidates]),
-        assistant=np.array([candidate.record.role == "assistant" for candidate in candidates], dtype=np.bool_),
-        asking=np.array([_asks(candidate.record.content) for candidate in candidates], dtype=np.bool_),
+        conversation=_numbered([record.conversation_id for record in records]),
+        position=np.array([record.position for record in records], dtype=np.int64),
+        speaker=_numbered([record.speaker for record in records]),
+        assistant=np.array([record.role == "assistant" for record in records], dtype=np.bool_),
+        asking=np.array([_asks(record.content) for record in records], dtype=np.bool_),
         spoken=_spoken(names, candidates) if names else none,
         dated=_dated(question.dates, candidates) if question.dates is not None else none.astype(np.int8),
         timed=np.array(list(map(_tells_a_time, candidates)), dtype=np.bool_) if question.asks_when else none,
     )
 
 
+def _in_range(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same array, clipped to [-1, 1], and 0 where there is no cosine."""
+    cosines[np.isnan(cosines)] = 0.0
+    return cosines.clip(-1.0, 1.0, out=cosines)
+
+
 def _numbered(names: Sequence[str | None]) -> NDArray[np.int32]:
     """A number for each different name in the order they come, -1 for none."""
-    numbers: dict[str, int] = {}
-    return np.array([-1 if name is None else numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int32)
+    different = [name for name in dict.fromkeys(names) if name is not None]
+    numbers: dict[str | None, int] = {None: -1, **{name: number for number, name in enumerate(different)}}
+    return np.array([numbers[name] for name in names], dtype=np.int32)
 
 
 def _asks(content: str) -> bool:
     """Whether a question stands at the end, maybe before a word of thanks."""
-    return _ASKS.search(content[-ASKED_CHARS:]) is not None
+    end = content[-ASKED_CHARS:]
+    return ("?" in end or "？" in end or "؟" in end) and _ASKS.search(end) is not None
 
 
 def _spoken(names: frozenset[str], candidates: Sequence[Candidate]) -> NDArray[np.bool_]:

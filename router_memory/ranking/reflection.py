@@ -14,12 +14,14 @@ __all__ = ["COMPARED_CHARS", "MOST_REMEMBERED", "Compared", "Reflection", "norma
 COMPARED_CHARS = 2000
 """Near-duplicates are told by this much of their text."""
 
-MOST_REMEMBERED = 128
-"""Pairs whose comparison is remembered: those of fifteen memories, each a few hundred bytes."""
+MOST_REMEMBERED = 32
+"""Comparisons that are remembered: those of the best thirty-two in one order, or of ten in each of three."""
 
-Compared = MutableMapping[tuple[str, str, float], bool]
-"""Whether two memories, by their ids, are near-duplicates at a threshold."""
+Compared = MutableMapping[tuple[object, ...], int | None]
+"""Which of some memories another one is a near-duplicate of, by its place, ``None`` for none: by the threshold, the
+other's id, and the ids of those."""
 
+_UNKNOWN = -1
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _DAY = 86_400.0
 
@@ -52,7 +54,7 @@ class Reflection:
         visible: Texts the request shows already.
         tokens_of: Size of a memory's line in tokens.
         overhead: Tokens the block needs besides its lines.
-        compared: What was found of pairs of the same memories before; at most `MOST_REMEMBERED` are added to it.
+        compared: What was found of the same memories before; there are `MOST_REMEMBERED` in it at most.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Reflection:
             return self._without(admitted, hit, "matches a block pattern")
         if not self._filters:
             return [*admitted, hit]
-        twin = next((index for index, other in enumerate(admitted) if self._alike(hit, other)), None)
+        twin = self._twin(admitted, hit)
         if twin is None:
             return [*admitted, hit]
         newest_wins = self._policy.algorithm is ReflectionAlgorithm.RECENCY_SEMANTIC
@@ -135,29 +137,40 @@ class Reflection:
         content = normalised(hit.record.content)
         return any(shows(text, content) for text in self._visible)
 
-    def _alike(self, one: Hit, other: Hit) -> bool:
-        """Whether they are near-duplicates, looked up where it was found before: it depends on nothing but the two."""
-        pair = one.record.id, other.record.id, self._policy.dedup_threshold
-        alike = self._compared.get(pair)
-        if alike is None:
-            alike = self._are_alike(one, other)
-            if len(self._compared) < MOST_REMEMBERED:
-                self._compared[pair] = alike
-        return alike
+    def _twin(self, admitted: Sequence[Hit], hit: Hit) -> int | None:
+        """The place of the first that the hit is a near-duplicate of, looked up where it was found before.
 
-    def _are_alike(self, one: Hit, other: Hit) -> bool:
+        It depends on nothing but the memories.
+        """
+        ids = [other.record.id for other in admitted]
+        key = (self._policy.dedup_threshold, hit.record.id, *ids)
+        twin = self._compared.get(key, _UNKNOWN)
+        if twin != _UNKNOWN:
+            return twin
+        words, twin = self._words_of(hit), None
+        for place, name in enumerate(ids):
+            others = self._words.get(name)
+            if self._are_alike(words, self._words_of(admitted[place]) if others is None else others):
+                twin = place
+                break
+        if len(self._compared) < MOST_REMEMBERED:
+            self._compared[key] = twin
+        return twin
+
+    def _are_alike(self, words: frozenset[str], others: frozenset[str]) -> bool:
         """Jaccard similarity of the words at or over the threshold; a negation counts as a word."""
-        words, others = self._words_of(one), self._words_of(other)
-        fewer, more = sorted((len(words), len(others)))
-        if more == 0 or fewer < self._policy.dedup_threshold * more:  # the similarity is at most fewer / more
+        fewer, more, threshold = len(words), len(others), self._policy.dedup_threshold
+        if fewer > more:
+            fewer, more = more, fewer
+        if more == 0 or fewer < threshold * more:  # the similarity is at most fewer / more
             return False
         shared = len(words & others)
-        return shared >= self._policy.dedup_threshold * (fewer + more - shared)
+        return shared >= threshold * (fewer + more - shared)
 
     def _words_of(self, hit: Hit) -> frozenset[str]:
         words = self._words.get(hit.record.id)
         if words is None:
-            words = frozenset(word.casefold() for word in _WORD.findall(hit.record.content[:COMPARED_CHARS]))
+            words = frozenset(map(str.casefold, _WORD.findall(hit.record.content[:COMPARED_CHARS])))
             self._words[hit.record.id] = words
         return words
 

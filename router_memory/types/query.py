@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from router_memory.types.record import Document, MemoryRecord, MemoryType
 from router_memory.types.scope import Scope
@@ -56,9 +56,10 @@ class CandidateQuery:
     types: frozenset[MemoryType] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A memory that may be relevant, with what ranking needs to know of it.
+
+    A tuple, which is made in a third of the time that a frozen dataclass takes: a search makes a hundred.
 
     Attributes:
         record: The memory.

@@ -92,7 +92,9 @@ def _collect(
     return CandidateSet(
         epoch=snapshot.state.epoch,
         candidates=tuple(
-            Candidate(record=check_owner(record, query.scope), document=document, cosine=cosine, parts=count)
-            for (record, document), cosine, count in zip(memories, near, parts, strict=True)
+            [
+                Candidate(check_owner(record, query.scope), document, cosine, count)
+                for (record, document), cosine, count in zip(memories, near, parts, strict=True)
+            ]
         ),
     )

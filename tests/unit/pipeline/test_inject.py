@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_memory.pipeline.inject import count_tokens, inject, render
+from router_memory.pipeline.inject import _CONTROL, count_tokens, inject, line_of, render
 from router_memory.types import Hit, MemoryRecord, Scope
 
 
@@ -109,3 +110,18 @@ def test_invisible_characters_do_not_reach_the_model() -> None:
     assert "\U000e0041" not in block
     assert "\u202e" not in block
     assert "👩\u200d🍳" in block
+
+
+def test_what_is_harmful_or_ends_a_line_is_never_printable() -> None:
+    """So a printable text needs neither to be searched nor to be split; of all characters there are."""
+    every = [chr(code) for code in range(sys.maxunicode + 1)]
+    assert not [char for char in every if _CONTROL.match(char) and char.isprintable()]
+    assert not [char for char in every if len(f"a{char}b".splitlines()) > 1 and char.isprintable()]
+
+
+@given(st.text(max_size=200))
+def test_a_line_is_the_same_for_printable_text_and_other(content: str) -> None:
+    """What is left out for the one changes nothing."""
+    lines = _CONTROL.sub(" ", content).replace("<", "&lt;").replace(">", "&gt;").splitlines()
+    text = "\n  ".join(line.strip() for line in lines if line.strip())
+    assert line_of(hit(content)) == f"- [2026-03-01, Ana] {text}"

@@ -83,6 +83,7 @@ def test_speakers_are_numbered() -> None:
     [
         ("Do you like tea?", True),
         ("お茶は好きですか？", True),
+        ("هل تحب الشاي؟", True),
         ("Do you like tea? Just wondering, thanks!", True),
         ("What?! I moved to Paris last year with Bob.", False),
         ("See https://example.org/a?b=1 for the whole of the story", False),

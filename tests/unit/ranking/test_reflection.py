@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from router_memory.ranking import Reflection
-from router_memory.ranking.reflection import MOST_REMEMBERED, normalised, shows
+from router_memory.ranking.reflection import MOST_REMEMBERED, Compared, normalised, shows
 from router_memory.types import Hit, MemoryRecord, ReflectionAlgorithm, ReflectionPolicy, Scope
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -151,9 +151,9 @@ def test_all_are_admitted_at_once_only_where_nothing_can_be_dropped(
     assert kept == [one.record.content for one in hits] or not made.admits_all
 
 
-def test_pairs_that_were_compared_are_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memories_that_were_compared_are_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """By another request either; another threshold is another comparison, and the result is the same."""
-    compared: dict[tuple[str, str, float], bool] = {}
+    compared: Compared = {}
     found = [[one.record.content for one in _admitted_beside(compared, ReflectionPolicy())]]
     monkeypatch.setattr(Reflection, "_are_alike", lambda *_: pytest.fail("compared again"))
     found.append([one.record.content for one in _admitted_beside(compared, ReflectionPolicy())])
@@ -162,17 +162,15 @@ def test_pairs_that_were_compared_are_not_compared_again(monkeypatch: pytest.Mon
         _admitted_beside(compared, ReflectionPolicy(dedup_threshold=0.5))
 
 
-def test_few_pairs_are_remembered() -> None:
+def test_few_comparisons_are_remembered() -> None:
     """A search for many memories leaves no more behind than one for a few."""
-    compared: dict[tuple[str, str, float], bool] = {}
+    compared: Compared = {}
     hits = [hit(f"tea number {number}") for number in range(40)]
     assert len(_admitted_beside(compared, ReflectionPolicy(), hits)) == 40
     assert len(compared) == MOST_REMEMBERED
 
 
-def _admitted_beside(
-    compared: dict[tuple[str, str, float], bool], policy: ReflectionPolicy, hits: Sequence[Hit] = TWINS
-) -> list[Hit]:
+def _admitted_beside(compared: Compared, policy: ReflectionPolicy, hits: Sequence[Hit] = TWINS) -> list[Hit]:
     made = Reflection(policy, now=NOW, visible=(), tokens_of=lambda _: 1, overhead=0, compared=compared)
     kept: list[Hit] = []
     for one in hits:
