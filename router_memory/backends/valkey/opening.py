@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.valkey.client import Client, join
-from router_memory.backends.valkey.deadline import Deadline
+from router_memory.backends.valkey.deadline import Deadlines
 from router_memory.backends.valkey.lane import Lane
 from router_memory.backends.valkey.translate import NotPrimary, SearchTimeout, Unreachable, translated, translating
 from router_memory.errors import BackendError, BackendTimeout
@@ -45,7 +45,7 @@ class Opening:
         self._control = control
         self._searches = searches
         control.on_silence = self._doubt_searches
-        self._deadlines: set[Deadline] = set()
+        self._deadlines = Deadlines()
         self._ended = asyncio.Event()
         self._closing: asyncio.Future[None] | None = None
 
@@ -91,10 +91,9 @@ class Opening:
         Raises:
             BackendError: See `translating`; any when it was closed meanwhile.
         """
+        deadline = self._deadlines.begin(limit)
         lane.busy += 1
         client: Client | None = None
-        deadline = Deadline(limit)
-        self._deadlines.add(deadline)
         try:
             client = lane.at_hand()
             if client is None:
@@ -111,7 +110,7 @@ class Opening:
         finally:
             if client is not None:
                 client.calls.discard(deadline)
-            self._deadlines.discard(deadline)
+            self._deadlines.over(deadline)
             self._ended.set()
             lane.busy -= 1
 
@@ -166,16 +165,16 @@ class Opening:
             if self.loop is asyncio.get_running_loop():  # else it runs no longer, and nothing is under way
                 await self._end_calls()
         finally:
+            self._deadlines.close()
             closings = [thread for lane in (self._control, *self._searches) for thread in lane.close()]
         await asyncio.to_thread(join, closings)
 
     async def _end_calls(self) -> None:
         races = [race for lane in (self._control, *self._searches) if (race := lane.stop()) is not None]
-        for deadline in tuple(self._deadlines):
-            deadline.end()
+        self._deadlines.end()
         if races:
             await asyncio.wait(races)
-        while self._deadlines:
+        while len(self._deadlines):
             self._ended.clear()
             await self._ended.wait()
 
