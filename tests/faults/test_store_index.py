@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from router_memory.backends.valkey import index, search
+from router_memory.backends.valkey import index, promotion, search
+from router_memory.backends.valkey.keys import Keys
 from router_memory.errors import BackendTimeout, BackendUnavailable
 from router_memory.types import CandidateQuery, MemoryType, Scope
 from tests.contract.samples import ids, memories, memory, query
@@ -253,6 +256,68 @@ async def test_a_large_user_is_promoted_and_found(own_server: OwnServer) -> None
         assert memory(HOME, 7).record.id in {found.record.id for found in result.candidates}
         assert (await target.candidates(query(HOME, 7, dense_limit=5))).exact
         assert (await target.stats()).details["promoted_users"] == 1
+
+
+async def test_a_large_user_who_is_only_read_gets_a_graph(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though no exact search is in time: else a process that starts would never find anything of that user."""
+    server = own_server(search=True)
+    async with opened([server.address], promote_at=100_000) as target:
+        await target.add(HOME, memories(HOME, 300))
+    late = BackendTimeout("late", backend="valkey", operation="candidates")
+    async with opened([server.address], promote_at=200) as target:
+        with monkeypatch.context() as patch:
+            patch.setattr(search.Searcher, "_search", AsyncMock(side_effect=late))
+            for _ in range(2):
+                with pytest.raises(BackendTimeout):
+                    await target.candidates(query(ALICE))
+            await target.settle()
+        assert not (await target.candidates(query(ALICE))).exact
+        target._promotions.suspend(Keys.of("mem:", ALICE))
+        monkeypatch.setattr(promotion, "monotonic", lambda: time.monotonic() + 100)  # when that has ended
+        with monkeypatch.context() as patch:
+            patch.setattr(search.Searcher, "_search", AsyncMock(side_effect=late))
+            with pytest.raises(BackendTimeout):
+                await target.candidates(query(ALICE))
+            await target.settle()
+        assert not (await target.candidates(query(ALICE))).exact
+
+
+async def test_an_outage_is_not_logged_for_each_user(own_server: OwnServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether they are large is asked of a server that does not answer."""
+    server = own_server(search=True)
+    async with opened([server.address], timeout=0.3) as target:
+        users = [Scope(f"user {number}") for number in range(5)]
+        for user in users:
+            await target.add(user, memories(user, 3))
+        server.pause()
+        for user in users:
+            with pytest.raises(BackendTimeout):
+                await target.candidates(query(user), within=0.05)
+        await target.settle()
+        server.resume()
+        assert "index of a large user" not in caplog.text
+
+
+async def test_a_small_user_whose_search_is_late_gets_none(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not looked at for each search that is late."""
+    server = own_server(search=True)
+    async with opened([server.address], promote_at=200) as target:
+        await target.add(HOME, memories(HOME, 100))
+        late = BackendTimeout("late", backend="valkey", operation="candidates")
+        monkeypatch.setattr(search.Searcher, "_search", AsyncMock(side_effect=late))
+        command = AsyncMock(wraps=target._connection.command)
+        monkeypatch.setattr(target._connection, "command", command)
+        for _ in range(3):
+            with pytest.raises(BackendTimeout):
+                await target.candidates(query(ALICE))
+            await target.settle()
+        assert [call.args[1] for call in command.call_args_list].count("HGET") == 1
+        assert not target._promotions.has_graph(Keys.of("mem:", ALICE))
+        assert _graphs(server) == []
 
 
 async def test_the_number_of_graphs_is_bounded(own_server: OwnServer) -> None:

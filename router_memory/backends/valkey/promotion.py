@@ -79,6 +79,7 @@ class Promotions:
         self._promote_at = promote_at
         self._most = most
         self._graphs: LRUCache[str, _Graph] = LRUCache(_KNOWN)
+        self._looked: LRUCache[str, float] = LRUCache(_KNOWN)  # when to look again
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._making = asyncio.Lock()
 
@@ -124,6 +125,20 @@ class Promotions:
         graph = self._graphs.setdefault(keys.user, _Graph())
         if not graph.ready and monotonic() >= graph.retry_at and keys.user not in self._tasks:
             self._start(keys, lambda: self._promote(keys, graph, vectors))
+
+    def missed(self, keys: Keys) -> None:
+        """Starts to look, in the background, whether a user whose exact search was not in time is a large one.
+
+        Such a search says nothing of the user, so that one who is only read would never get a graph in this process.
+        """
+        if self._shape.index_type == "hnsw" or self._most == 0 or keys.user in self._tasks:
+            return
+        graph, now = self._graphs.get(keys.user), monotonic()
+        if graph is not None and (graph.ready or now < graph.retry_at):
+            return
+        if now >= self._looked.get(keys.user, 0.0):
+            self._looked[keys.user] = now + _REFUSED_SECONDS  # it was the server, perhaps, that was late
+            self._start(keys, lambda: self._look(keys))
 
     def shrunk(self, keys: Keys, before: int, after: int) -> None:
         """Starts to drop the user's own index, in the background, when a deletion left too few memories for it."""
@@ -172,6 +187,15 @@ class Promotions:
             _log.warning("index of a large user: %s", error)
             if (graph := self._graphs.get(keys.user)) is not None:
                 graph.retry_at = monotonic() + _REFUSED_SECONDS
+
+    async def _look(self, keys: Keys) -> None:
+        try:
+            reply = await self._connection.command("promote", "HGET", keys.meta, "vectors", key=keys.meta)
+        except BackendError as error:  # as the search before it: an outage is told once, and not for each user
+            _log.debug("whether a user is large could not be asked: %s", error)
+            return
+        if (vectors := int(reply or 0)) > self._promote_at:
+            await self._promote(keys, self._graphs.setdefault(keys.user, _Graph()), vectors)
 
     async def _promote(self, keys: Keys, graph: _Graph, vectors: int) -> None:
         name = self.name_of(keys)

@@ -167,7 +167,8 @@ class Found:
             name = key[start:] if key.startswith(own) else _part_of(plan.keys, key)
             distance = fields.get(_DISTANCE)
             cosine = math.nan if distance is None else 1.0 - float(distance) * scale
-            if name not in cosines or cosine > cosines[name]:
+            known = cosines.get(name)
+            if known is None or cosine > known:
                 cosines[name] = cosine
             if _MEMORY in fields:
                 rows[name] = fields

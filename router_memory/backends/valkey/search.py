@@ -112,6 +112,8 @@ class Searcher:
                 exact_only = True  # a graph may be made and dropped again meanwhile; the index over everything is there
                 continue
             except BackendTimeout:
+                if plan.graph is None:
+                    self._promotions.missed(keys)
                 if last is None:
                     raise
                 return last
@@ -266,7 +268,7 @@ class Searcher:
             memories = self._decoded.memories(query.scope, tuple(chosen), found.rows, partings=partings)
         candidates = tuple(
             [
-                Candidate(record=record, document=document, cosine=cosine, parts=parts)
+                Candidate(record, document, cosine, parts)
                 for (record, document, parts), cosine in zip(memories, chosen.values(), strict=True)
             ]
         )
