@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.servers.fixtures import OwnServer
 
 CLIENTS = 64
+_MISSED = ("unavailable", "store_unavailable")
+_PATIENCE = 30
 
 
 class Store:
@@ -66,6 +68,10 @@ async def test_no_chat_fails(start: Start, upstream: Upstream, store: Store, sec
     done = await _part(chats, seconds / 3)
     await asyncio.to_thread(store.kill)
     done_without = await _part(chats, seconds / 3)
+    for _ in range(_PATIENCE if store.real else 0):  # on a busy machine all chats may be shed before they ask the store
+        if _MISSED in await asyncio.to_thread(_outcomes, running):
+            break
+        await _part(chats, 1.0)
     await asyncio.to_thread(store.restore)
     await _part(chats, seconds / 3)
     chats.stopping = True
@@ -74,10 +80,7 @@ async def test_no_chat_fails(start: Start, upstream: Upstream, store: Store, sec
     assert done >= CLIENTS
     assert done_without > 0
     if store.real:
-        assert await asyncio.to_thread(_outcomes, running) >= {
-            ("used", "injected"),
-            ("unavailable", "store_unavailable"),
-        }
+        assert await asyncio.to_thread(_outcomes, running) >= {("used", "injected"), _MISSED}
         await asyncio.to_thread(running.until, lambda: httpx.get(f"{running.url}/readyz").status_code == 200)
 
 

@@ -119,8 +119,7 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(development: Dashboard, ope
 def test_motion_is_left_out_for_who_asks_for_that(development: Dashboard, opened: Opened) -> None:
     page = opened(development, reduced_motion="reduce")
     link = page.get_by_role("link", name="Store")
-    link.wait_for()
-    assert link.evaluate("node => getComputedStyle(node).transitionDuration") == "0s"
+    pytest.importorskip("playwright.sync_api").expect(link).to_have_css("transition-duration", "0s")
 
 
 def test_every_control_has_a_name(development: Dashboard, opened: Opened) -> None:

@@ -100,6 +100,7 @@ def test_a_decision_opens_to_all_of_its_values(development: Dashboard, opened: O
     page.get_by_role("link", name="personalized_route").press("Enter")
     whole = page.get_by_role("table", name="Every value of personalized_route")
     row = whole.get_by_role("row", name=re.compile(r"^recall\.threshold"))
+    row.wait_for()
     assert row.get_by_role("cell").all_text_contents() == ["0.60, set by the decision", "0.70", "the decision"]
     assert page.evaluate("document.activeElement.textContent") == "All of personalized_route"
 
