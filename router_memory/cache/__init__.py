@@ -15,7 +15,8 @@ from router_memory.cache.local import LocalCache
 from router_memory.cache.look import Look
 from router_memory.cache.meters import Meters
 from router_memory.cache.odds import Odds
-from router_memory.cache.shared import PURGE_NOW_SECONDS, SharedCache
+from router_memory.cache.purges import PURGE_NOW_SECONDS
+from router_memory.cache.shared import SharedCache
 from router_memory.cache.store import CachedStore
 
 __all__ = [

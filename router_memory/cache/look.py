@@ -68,6 +68,14 @@ class Look:
         looked = await self._answer()
         return looked is not None and looked.value is not None
 
+    async def wait(self) -> None:
+        """Waits for what the server says, and has the odds take note of how long that took."""
+        began = perf_counter()
+        try:
+            await self._answer()
+        finally:
+            self._shared.odds.waited(perf_counter() - began)
+
     async def read(self, epoch: str) -> Retrieval | None:
         """The answer that was found, if it is of the state that has this epoch."""
         return self._shared.read(await self._answer(), self._query, self._key, epoch)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from contextlib import suppress
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from router_memory.cache.breaker import Breaker
 from router_memory.cache.codec import (
     Expired,
     Unreadable,
@@ -20,12 +17,14 @@ from router_memory.cache.codec import (
     epoch_of,
     weight,
 )
+from router_memory.cache.health import Health
 from router_memory.cache.keys import query_key, vector_key, vectors_of
 from router_memory.cache.local import jittered
 from router_memory.cache.look import Look
 from router_memory.cache.lull import Lull
 from router_memory.cache.odds import Odds
-from router_memory.errors import BackendError, BackendUnavailable
+from router_memory.cache.purges import Purges
+from router_memory.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -39,10 +38,7 @@ if TYPE_CHECKING:
     from router_memory.protocols import Embedder, HotCache
     from router_memory.types import Looked, Retrieval, Scope, SearchQuery
 
-__all__ = ["PURGE_NOW_SECONDS", "SharedCache"]
-
-PURGE_NOW_SECONDS = 1.0
-"""How long an operator waits for one user's entries to be taken away."""
+__all__ = ["SharedCache"]
 
 _log = logging.getLogger("router_memory.cache")
 
@@ -52,10 +48,6 @@ _BACKGROUND_SECONDS = 1.0
 _LAST_SECONDS = 0.25
 _LARGE_BYTES = 512 * 1024
 """Answers from this weight on are encoded on a thread."""
-_PURGE_AGAIN_SECONDS = 1.0
-_MOST_UNPURGED = 100_000
-_COMPLAINT_SECONDS = 60.0
-_NOBODY = "0" * 32
 
 
 class SharedCache:
@@ -93,12 +85,9 @@ class SharedCache:
         self._vector_ttl = vector_ttl
         self._meters = meters
         self.odds = Odds()
-        self._breaker = Breaker()
+        self._health = Health(server, meters=meters)
+        self._purges = Purges(server, ttl=ttl, health=self._health, meters=meters)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unpurged: dict[str, float] = {}  # since when, by user
-        self._purging: asyncio.Task[None] | None = None
-        self._complained: dict[str, float] = {}
-        self._failed_last = _NOBODY, vector_key("", "")
         self._closed = False
         self.lull = Lull()
 
@@ -110,33 +99,27 @@ class SharedCache:
         """
         await self.server.open()
         self._closed, self.lull = False, Lull()
-        self._begin(self._probe(_BACKGROUND_SECONDS))
+        self._purges.open()
+        self._begin(self._health.probe(_BACKGROUND_SECONDS))
 
     async def close(self) -> None:
         """Ends what is under way after a moment; what is to be forgotten is tried once more, for a second at most."""
         self._closed = True
+        self._purges.end()
         self.lull.end()
-        if self._tasks and self._breaker.closed:  # a process that answers one question is to leave its answer
+        if self._tasks and self._health.good:  # a process that answers one question is to leave its answer
             await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
-        tasks = [*self._tasks, *([self._purging] if self._purging is not None else [])]
+        tasks = [*self._tasks, *self._purges.under_way]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_BACKGROUND_SECONDS):
-                await self._purge_pending()
-        if self._unpurged:
-            _log.warning(
-                "%s: entries of %d users could not be taken away; they end with their time to live",
-                self.server.location,
-                len(self._unpurged),
-            )
+        await self._purges.close()
         await self.server.close()
 
     @property
     def breaker(self) -> str:
         """``closed``, or ``open`` while the server is kept off the path."""
-        return "closed" if self._breaker.closed else "open"
+        return "closed" if self._health.good else "open"
 
     @property
     def keeps_vectors(self) -> bool:
@@ -172,10 +155,9 @@ class SharedCache:
         try:
             looked = await self.server.get(query.scope.user_digest, key, vector=vector, within=self.timeout)
         except BackendError as error:
-            self._failed_last = query.scope.user_digest, key
-            self._failed("look", error)
+            self._health.failed("look", error, asked=(query.scope.user_digest, key))
             return None
-        self._answered()
+        self._health.answered()
         self._meters.time("look", began)
         return looked
 
@@ -200,7 +182,7 @@ class SharedCache:
             return None
         except Unreadable as error:
             self._meters.count("level 2.unreadable")
-            self._complain("unreadable", "%s: a value cannot be used: %s", self.server.location, error)
+            self._health.complain("unreadable", "%s: a value cannot be used: %s", self.server.location, error)
             return None
 
     def keep(self, query: SearchQuery, key: bytes, retrieval: Retrieval, lease: bytes) -> None:
@@ -212,7 +194,7 @@ class SharedCache:
             retrieval: The answer, coherent and whole.
             lease: As the look gave it that found nothing.
         """
-        if self._breaker.closed:
+        if self._health.good:
             self._begin(self._keep(query, key, retrieval, lease))
 
     async def _keep(self, query: SearchQuery, key: bytes, retrieval: Retrieval, lease: bytes) -> None:
@@ -235,9 +217,9 @@ class SharedCache:
             )
         except Unreadable as error:
             self._meters.count("fill.unfit")
-            self._complain("unfit", "an answer cannot be written down: %s", error)
+            self._health.complain("unfit", "an answer cannot be written down: %s", error)
         except BackendError as error:
-            self._failed("fill", error)
+            self._health.failed("fill", error)
         else:
             self._meters.count("fill.kept" if kept else "fill.refused")
             self._meters.count("fill.bytes", len(value) if kept else 0)
@@ -258,9 +240,9 @@ class SharedCache:
         try:
             raw = await self.server.get_vector(key, within=min(within, self.timeout))
         except BackendError as error:
-            self._failed("look", error)
+            self._health.failed("look", error)
             return None
-        self._answered()
+        self._health.answered()
         return self.read_vector(raw, text)
 
     def read_vector(self, raw: bytes | None, text: str) -> NDArray[np.float32] | None:
@@ -271,12 +253,12 @@ class SharedCache:
             return decode_vector(raw, vector_key(text, self._fingerprint), self._embedder.dimension)
         except Unreadable as error:
             self._meters.count("level 2.unreadable")
-            self._complain("unreadable", "%s: a vector cannot be used: %s", self.server.location, error)
+            self._health.complain("unreadable", "%s: a vector cannot be used: %s", self.server.location, error)
             return None
 
     def keep_vector(self, text: str, vector: NDArray[np.float32]) -> None:
         """Writes the vector of a query in the background."""
-        if self._vector_ttl and self._breaker.closed:
+        if self._vector_ttl and self._health.good:
             key = vector_key(text, self._fingerprint)
             self._begin(self._keep_vector(key, encode_vector(vector, key)))
 
@@ -285,7 +267,7 @@ class SharedCache:
         try:
             await self.server.put_vector(key, value, ttl=jittered(self._vector_ttl), within=_BACKGROUND_SECONDS)
         except BackendError as error:
-            self._failed("fill", error)
+            self._health.failed("fill", error)
 
     # -- forgetting
 
@@ -295,20 +277,7 @@ class SharedCache:
         A server that does not answer in time is asked again in the background until it does, or until the entries
         have ended by themselves. They answer nothing meanwhile, for their epoch is not the current one.
         """
-        user = scope.user_digest
-        if self._breaker.closed:
-            try:
-                await self._purge(user, self.timeout)
-            except BackendError as error:
-                self._failed("purge", error)
-            else:
-                return
-        else:
-            self._meters.count("purge.failed")
-        if len(self._unpurged) < _MOST_UNPURGED:
-            self._unpurged[user] = monotonic()
-        if not self._closed and (self._purging is None or self._purging.done()):
-            self._purging = asyncio.create_task(self._purge_again(), name="router-memory-cache-purge")
+        await self._purges.purge(scope.user_digest, within=self.timeout)
 
     async def purge_now(self, scope: Scope) -> None:
         """The same for operators, who want to know.
@@ -316,75 +285,18 @@ class SharedCache:
         Raises:
             BackendError: The server did not do it.
         """
-        await self._purge(scope.user_digest, PURGE_NOW_SECONDS)
+        await self._purges.purge_now(scope.user_digest)
 
-    async def _purge(self, user: str, within: float) -> None:
-        """Purges a user, and strikes out what was noted before it began; later notes are about later writes."""
-        began = monotonic()
-        await self.server.purge(user, within=within)
-        self._answered()
-        if self._unpurged.get(user, math.inf) <= began:
-            del self._unpurged[user]
-        self._meters.count("purge")
-
-    async def _purge_again(self) -> None:
-        while self._unpurged:
-            await asyncio.sleep(_PURGE_AGAIN_SECONDS)
-            await self._purge_pending()
-
-    async def _purge_pending(self) -> None:
-        """Tries those that wait, up to the first for which there is no server."""
-        for user, since in tuple(self._unpurged.items()):
-            if monotonic() > since + self._ttl:
-                self._unpurged.pop(user, None)
-                continue
-            try:
-                await self._purge(user, _BACKGROUND_SECONDS)
-            except BackendError as error:
-                self._complain("purge", "%s: not purged yet: %s", self.server.location, error)
-                if isinstance(error, BackendUnavailable):
-                    return
-
-    # -- what goes wrong
+    # -- the server and the background
 
     def _usable(self) -> bool:
         """Whether a request may ask. While it may not, the server is asked beside it from time to time."""
-        if self._breaker.closed:
+        if self._health.good:
             return True
         self._meters.count("level 2.skipped")
-        if self._breaker.is_due():
-            self._begin(self._probe(self.timeout))
+        if self._health.is_due():
+            self._begin(self._health.probe(self.timeout))
         return False
-
-    async def _probe(self, within: float) -> None:
-        """Asks what failed last: another key may be on another node, or small enough to come in time."""
-        try:
-            await self.server.get(*self._failed_last, within=within)
-        except BackendError as error:
-            self._failed("probe", error)
-        else:
-            self._answered()
-
-    def _answered(self) -> None:
-        if self._breaker.succeeded():
-            self._complain("closed", "%s: the shared cache answers again", self.server.location)
-
-    def _failed(self, what: str, error: BackendError) -> None:
-        """Counts a failure. One of the connection counts against the server; a refusal concerns one key or right."""
-        self._meters.count(f"{what}.failed")
-        if isinstance(error, BackendUnavailable):
-            if self._breaker.failed():
-                self._complain("open", "the shared cache is left aside until it answers: %s", error)
-        else:
-            self._answered()
-            self._complain(what, "the shared cache refuses a %s: %s", what, error)
-
-    def _complain(self, kind: str, message: str, *arguments: object) -> None:
-        """Logs, but one kind of thing once a minute at most."""
-        now = monotonic()
-        if now >= self._complained.get(kind, 0.0):
-            self._complained[kind] = now + _COMPLAINT_SECONDS
-            _log.warning(message, *arguments)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         if self._closed:

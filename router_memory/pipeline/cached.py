@@ -136,37 +136,37 @@ class CachedRetriever:
             return None
         attempt.look, odds = look, self._shared.odds
         remembered = self._epochs.remembered(query.scope)
-        epoch: Begun[str] | None = None
         rare, hasty = odds.rare, odds.rare and not odds.quick
         if rare or remembered is None:
             look.begun(alone=hasty)  # before the store is asked, for its answer takes longer to use
-            if rare or not odds.usual:
-                attempt.asking = Begun(self._direct.asked(query))
-            else:
-                epoch = Begun(self._epochs.current(query.scope))
-        try:
-            if rare and attempt.asking is not None:
-                asked = await attempt.asking
-                if hasty:
-                    await self._foresee(asked, attempt, until)
-                else:
-                    began = perf_counter()
-                    try:
-                        await look.found()
-                    finally:
-                        odds.waited(perf_counter() - began)
-            if not await look.found():
-                look.tell(hit=False)
-                return None
-            if remembered is None and attempt.asking is not None:
-                remembered = (await self._asked(query, attempt)).statistics.epoch
-            found = await look.read(await epoch if epoch is not None else remembered or "")
-        finally:
-            if epoch is not None:
-                epoch.close()
+            self._ask_meanwhile(query, attempt, epoch_alone=odds.usual and not rare)
+        if rare and attempt.asking is not None:
+            asked = await attempt.asking
+            await (self._foresee(asked, attempt, until) if hasty else look.wait())
+        if not await look.found():
+            look.tell(hit=False)
+            attempt.end_epoch()
+            return None
+        if attempt.epoch is not None:
+            epoch = await attempt.epoch
+        elif remembered is None:
+            epoch = (await self._asked(query, attempt)).statistics.epoch
+        else:
+            epoch = remembered
+        return self._taken(query, await look.read(epoch), look, attempt.visit)
+
+    def _ask_meanwhile(self, query: SearchQuery, attempt: _Attempt, *, epoch_alone: bool) -> None:
+        """Begins to ask the store: for the epoch alone, or for all that a miss needs first."""
+        if epoch_alone:
+            attempt.epoch = Begun(self._epochs.current(query.scope))
+        else:
+            attempt.asking = Begun(self._direct.asked(query))
+
+    def _taken(self, query: SearchQuery, found: Retrieval | None, look: Look, visit: _Visit) -> Retrieval | None:
+        """The answer that a look brought, noted and kept if it is one in the current state of the data."""
         look.tell(hit=found is not None)
         if found is not None:
-            self._keep(query, found, attempt.visit)
+            self._keep(query, found, visit)
         return found
 
     async def _foresee(self, asked: Asked, attempt: _Attempt, until: float) -> None:
@@ -233,7 +233,7 @@ class CachedRetriever:
 class _Attempt:
     """What is under way for one question; all of it ends with `close`."""
 
-    __slots__ = ("_lull", "asking", "foreseeing", "look", "visit")
+    __slots__ = ("_lull", "asking", "epoch", "foreseeing", "look", "visit")
 
     def __init__(self, visit: _Visit, shared: SharedCache | None) -> None:
         self.visit = visit
@@ -241,11 +241,18 @@ class _Attempt:
         if self._lull is not None:
             self._lull.came()
         self.look: Look | None = None
+        self.epoch: Begun[str] | None = None
         self.asking: Begun[Asked] | None = None
         self.foreseeing: asyncio.Task[None] | None = None
 
+    def end_epoch(self) -> None:
+        """Ends reading the epoch by itself: the store gives it with its answer."""
+        if self.epoch is not None:
+            self.epoch.close()
+
     def close(self) -> None:
         """Ends what still goes on. To be called once."""
+        self.end_epoch()
         if self._lull is not None:
             self._lull.left()
         if self.asking is not None:

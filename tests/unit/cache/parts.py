@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from router_memory.backends.embedded import EmbeddedStore
 from router_memory.cache import CachedEmbedder, CachedStore, Epochs, LocalCache, Meters, SharedCache
+from router_memory.errors import (
+    BackendError,
+    BackendRejected,
+    BackendTimeout,
+    BackendUnavailable,
+    IndexMismatch,
+)
 from router_memory.pipeline.cached import CachedRetriever
 from router_memory.pipeline.retrieval import DirectRetriever
 from router_memory.ranking import document, read, retrieval_of
@@ -36,6 +43,15 @@ if TYPE_CHECKING:
 ALICE, BOB = Scope("alice"), Scope("bob")
 AT = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 KEY = bytes(range(32))
+AWAY = [
+    BackendUnavailable("away", backend="memory", operation="get"),
+    BackendTimeout("late", backend="memory", operation="get"),
+]
+REFUSALS = [
+    BackendRejected("no", backend="memory", operation="get", hint="allow it"),
+    BackendError("odd", backend="memory", operation="get"),
+    IndexMismatch("other", backend="memory", operation="get", expected="a", found="b"),
+]
 
 
 def asked(text: str = "green tea", scope: Scope = ALICE, **fields: Any) -> SearchQuery:
@@ -207,3 +223,20 @@ def shared_cache(
 ) -> SharedCache:
     """Level 2 over a server."""
     return SharedCache(server, embedder=embedder, timeout=timeout, ttl=ttl, vector_ttl=60.0, meters=meters)
+
+
+async def settled(shared: SharedCache) -> None:
+    """Once nothing is being written."""
+    while shared._tasks:
+        await asyncio.wait(tuple(shared._tasks))
+
+
+async def filled(shared: SharedCache, epoch: str = "one") -> bytes:
+    """Once an answer is kept; its key."""
+    query = asked()
+    key = shared.key(query)
+    looked = await shared.look(query, key)
+    assert looked is not None
+    shared.keep(query, key, answer("green tea", "black tea", epoch=epoch), looked.lease)
+    await settled(shared)
+    return key

@@ -20,18 +20,12 @@ from router_memory.errors import EmbeddingError
 from router_memory.protocols import Embedder
 from tests.doubles import HashingEmbedder
 from tests.doubles_cache import MemoryHotCache
-from tests.unit.cache.parts import shared_cache
+from tests.unit.cache.parts import settled, shared_cache
 
 
 def wrapped(model: HashingEmbedder, shared: SharedCache | None = None, **options: Any) -> CachedEmbedder:
     usual: dict[str, Any] = {"entries": 10, "ttl": 60.0, "meters": Meters(Counter())}
     return CachedEmbedder(model, shared=shared, **(usual | options))
-
-
-async def settled(shared: SharedCache) -> None:
-    """Once nothing is being written."""
-    while shared._tasks:
-        await asyncio.wait(tuple(shared._tasks))
 
 
 async def turns(count: int = 10) -> None:

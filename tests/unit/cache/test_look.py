@@ -13,7 +13,7 @@ from router_memory.cache import CachedEmbedder, Look, Meters, SharedCache
 from router_memory.errors import BackendUnavailable
 from tests.doubles import HashingEmbedder
 from tests.doubles_cache import MemoryHotCache
-from tests.unit.cache.parts import answer, asked, shared_cache
+from tests.unit.cache.parts import answer, asked, settled, shared_cache
 
 if TYPE_CHECKING:
     from router_memory.types import Looked
@@ -64,8 +64,7 @@ class Parts:
         look.keep(answer("green tea"))
         for text in texts:
             self.shared.keep_vector(text, await HashingEmbedder().embed_query(text))
-        while self.shared._tasks:
-            await asyncio.wait(tuple(self.shared._tasks))
+        await settled(self.shared)
         self.gets.clear()
         self.server.calls.clear()
 
@@ -181,3 +180,14 @@ async def test_it_can_be_ended(parts: Parts) -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_look_that_is_waited_for_tells_the_odds_how_long(parts: Parts) -> None:
+    """It asks no more than once, and is read as any other."""
+    await parts.kept()
+    parts.pause = 0.01
+    odds, look = parts.shared.odds, parts.look().begun()
+    before = odds.quick
+    await look.wait()
+    assert [before, odds.quick] == [True, False]
+    assert [await look.read("one") is not None, len(parts.gets)] == [True, 1]
