@@ -2,7 +2,7 @@
 
 Every figure that counts is a ratio of two things taken in turn in the same run. The table goes to the terminal, the
 figures to bench/results/local/valkey.json, where parts that were not asked for stay as they were. The server is found
-as the tests find it, see tests/servers/find.py.
+as the tests find it, see tests/servers/find.py. `--texts FILE` adds a part: what graphs find of embeddings of texts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.valkey.server import own_server, server_versions
 from bench.valkey.settings import SEED, Settings
 
 NAME = "valkey"
-PARTS = ("searches", "large", "ingest", "concurrent", "memory", "statistics")
+PARTS = ("searches", "large", "ingest", "concurrent", "memory", "statistics", "texts")
 
 
 def main() -> int:
@@ -23,13 +23,22 @@ def main() -> int:
     seed_of, quick = "the generated memories", "a couple of minutes: 40,000 memories at most, smaller graphs"
     parser = argument_parser(NAME, __doc__, PARTS, seed=SEED, seed_of=seed_of, quick=quick)
     parser.add_argument("--sizes", type=_sizes, default=Settings().sizes, help="memories in all, e.g. 20000,120000")
+    parser.add_argument(
+        "--texts", default="", metavar="FILE", help="texts to embed, one in each line, for the part texts"
+    )
     arguments = parser.parse_args()
-    settings = replace(Settings(), seed=arguments.seed, sizes=arguments.sizes)
+    if not arguments.texts:
+        arguments.parts = tuple(part for part in arguments.parts if part != "texts")
+    if not arguments.parts:
+        parser.error("the part texts needs --texts")
+    settings = replace(Settings(), seed=arguments.seed, sizes=arguments.sizes, texts=arguments.texts)
     if arguments.quick:
         settings = settings.quick()
     with own_server() as server:
         servers = server_versions(server)
     options = f"--sizes {','.join(map(str, arguments.sizes))}"
+    if arguments.texts:
+        options += f" --texts {arguments.texts}"
     measure_parts(NAME, arguments, settings, servers=servers, options=options)
     return 0
 

@@ -25,12 +25,12 @@ from tests.servers.process import Server
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["measure"]
+__all__ = ["Draw", "measure", "through_the_store"]
 
-KINDS: dict[str, Callable[[np.random.Generator, int], NDArray[np.float32]]] = {
-    "random": random_vectors,
-    "clustered": clustered_vectors,
-}
+Draw = Callable[[np.random.Generator, int], "NDArray[np.float32]"]
+"""Makes so many unit vectors: float32 of shape (count, DIMENSION)."""
+
+KINDS: dict[str, Draw] = {"random": random_vectors, "clustered": clustered_vectors}
 
 _TOP = 10
 _EF = 200
@@ -54,14 +54,14 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
     """For vectors without structure and for clustered ones: the store, the settings of graphs, and where they pay."""
     document: dict[str, Any] = {}
     claims: list[Claim] = []
-    for kind in KINDS:
+    for kind, draw in KINDS.items():
         document[kind] = {}
-        document[kind]["store"], found = await _through_the_store(kind, settings)
+        document[kind]["store"], found = await through_the_store(f"{kind} vectors", draw, settings)
         claims += found
         print(f"  {kind}: the store {document[kind]['store']}", flush=True)
-        document[kind]["exact_or_graph"] = await _crossover(kind, settings)
+        document[kind]["exact_or_graph"] = await _crossover(draw, settings)
         print(f"  {kind}: exact or graph {document[kind]['exact_or_graph']}", flush=True)
-        document[kind]["graphs"] = await _tuning(kind, settings)
+        document[kind]["graphs"] = await _tuning(draw, settings)
         print(f"  {kind}: graphs {document[kind]['graphs']}", flush=True)
     return document, claims
 
@@ -69,16 +69,23 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
 # -- through the store
 
 
-async def _through_the_store(kind: str, settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
+async def through_the_store(kind: str, draw: Draw, settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
+    """Recall and time of users with graphs of their own, beside one who is searched exactly.
+
+    Args:
+        kind: What the vectors are, for the names of the figures.
+        draw: Makes them.
+        settings: Their numbers.
+    """
     corpus = Corpus(settings.seed)
     with own_server() as server:
         async with store_on(server, promote_at=settings.promote_at) as store:
-            small = _load(server, corpus, kind, 1, settings.small_size, settings)
+            small = _load(server, corpus, draw, 1, settings.small_size, settings)
             large = [
-                _load(server, corpus, kind, 10 + number, settings.large_size, settings)
+                _load(server, corpus, draw, 10 + number, settings.large_size, settings)
                 for number in range(settings.large_users)
             ]
-            largest = _load(server, corpus, kind, 2, settings.largest_size, settings)
+            largest = _load(server, corpus, draw, 2, settings.largest_size, settings)
             seconds = [await _promoted(store, user) for user in (*large, largest)]
             groups = {"small": [small], "large": large, "largest": [largest]}
             works: dict[str, Work] = {}
@@ -102,7 +109,7 @@ async def _through_the_store(kind: str, settings: Settings) -> tuple[dict[str, A
     claims = []
     sizes = {"large": settings.large_size, "largest": settings.largest_size}
     for name, size in sizes.items():
-        label = f"{kind} vectors, users of {size:,}"
+        label = f"{kind}, users of {size:,}"
         claims.append(at_least(f"{label}: recall@10", recalls[name], _RECALL))
         for channels in ("dense", "both"):
             value = ratio(timed[f"{name}_{channels}"], timed[f"small_{channels}"])
@@ -111,10 +118,10 @@ async def _through_the_store(kind: str, settings: Settings) -> tuple[dict[str, A
     return document, claims
 
 
-def _load(server: Server, corpus: Corpus, kind: str, user: int, count: int, settings: Settings) -> _User:
+def _load(server: Server, corpus: Corpus, draw: Draw, user: int, count: int, settings: Settings) -> _User:
     """Stores `count` memories and makes questions from the same distribution."""
     rng = np.random.default_rng((settings.seed, user, 3))
-    drawn = KINDS[kind](rng, count + settings.large_queries)
+    drawn = draw(rng, count + settings.large_queries)
     vectors, asked = drawn[:count], drawn[count:]
     scope, writes = corpus.scope(user), corpus.writes(user, count, vectors)
     with RawLoader(server) as loader:
@@ -162,13 +169,13 @@ async def _store_recall(store: ValkeyStore, users: Sequence[_User]) -> float:
 # -- graphs by themselves
 
 
-async def _crossover(kind: str, settings: Settings) -> dict[str, Any]:
+async def _crossover(draw: Draw, settings: Settings) -> dict[str, Any]:
     """Exact search beside a graph with the default settings, for users with growing numbers of memories."""
     corpus, works, document = Corpus(settings.seed), {}, {}
     with own_server() as server:
         async with store_on(server, max_promoted=0), bare_client(server) as bare:
             for number, size in enumerate(settings.crossover_sizes):
-                user = _load(server, corpus, kind, 100 + number, size, settings)
+                user = _load(server, corpus, draw, 100 + number, size, settings)
                 graph = await _graph(server, bare, user, *_DEFAULT_GRAPH)
                 calls = await _graph_calls(server, graph["name"], user, _EF)
                 works[f"exact {size}"] = _calls(bare, await _exact_calls(server, user))
@@ -188,13 +195,13 @@ async def _crossover(kind: str, settings: Settings) -> dict[str, Any]:
     return document
 
 
-async def _tuning(kind: str, settings: Settings) -> dict[str, Any]:
+async def _tuning(draw: Draw, settings: Settings) -> dict[str, Any]:
     """Graphs over the same vectors made with different settings."""
     corpus, document = Corpus(settings.seed), {}
     for m, ef_construction in settings.tuning:
         with own_server() as server:  # of its own: what a dropped graph took would be given to the next
             async with store_on(server, max_promoted=0), bare_client(server) as bare:
-                user = _load(server, corpus, kind, 200, settings.tuning_size, settings)
+                user = _load(server, corpus, draw, 200, settings.tuning_size, settings)
                 graph = await _graph(server, bare, user, m, ef_construction)
                 by_ef = await _by_ef(server, bare, graph["name"], user, settings)
         document[f"m {m}, ef_construction {ef_construction}"] = graph | {"by_ef_runtime": by_ef}

@@ -42,6 +42,7 @@ class Settings:
         tuning: (m, ef_construction) of the graphs whose recall is taken.
         ef_runtimes: At which it is taken.
         tuning_size: Vectors in them.
+        texts: A file of texts to embed, one in each line; empty for none.
     """
 
     seed: int = SEED
@@ -72,6 +73,7 @@ class Settings:
     tuning: tuple[tuple[int, int], ...] = ((16, 256), (16, 128), (16, 512), (32, 256))
     ef_runtimes: tuple[int, ...] = (50, 100, 200, 400, 1_000)
     tuning_size: int = 10_000
+    texts: str = ""
 
     def quick(self) -> Settings:
         """The same in a couple of minutes: fewer memories, smaller graphs, fewer rounds."""
