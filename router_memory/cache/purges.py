@@ -73,8 +73,7 @@ class Purges:
             self._meters.count("purge.failed")
         if len(self._unpurged) < _MOST_UNPURGED:
             self._unpurged[user] = monotonic()
-        if not self._closed and (self._purging is None or self._purging.done()):
-            self._purging = asyncio.create_task(self._purge_again(), name="router-memory-cache-purge")
+        self._go_on()
 
     async def purge_now(self, user: str) -> None:
         """The same for operators, who want to know.
@@ -88,8 +87,10 @@ class Purges:
         await self._purge(user, PURGE_NOW_SECONDS)
 
     def open(self) -> None:
-        """Has what fails tried again in the background, as it is from the first."""
+        """Has what fails tried again in the background, as it is from the first, and what was left when it was closed."""
         self._closed = False
+        if self._unpurged:
+            self._go_on()
 
     def end(self) -> None:
         """Begins nothing in the background any more. What is under way is left to the caller."""
@@ -115,6 +116,10 @@ class Purges:
         if self._unpurged.get(user, math.inf) <= began:
             del self._unpurged[user]
         self._meters.count("purge")
+
+    def _go_on(self) -> None:
+        if not self._closed and (self._purging is None or self._purging.done()):
+            self._purging = asyncio.create_task(self._purge_again(), name="router-memory-cache-purge")
 
     async def _purge_again(self) -> None:
         while self._unpurged:

@@ -185,3 +185,22 @@ async def test_users_to_purge_are_bounded(
     await shared.purge(ALICE)
     await shared.purge(BOB)
     assert set(shared._purges._unpurged) == {ALICE.user_digest}
+
+
+async def test_what_was_left_at_the_end_is_taken_up_again(
+    server: MemoryHotCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that opens again knows whom it could not take away."""
+    monkeypatch.setattr(module, "_PURGE_AGAIN_SECONDS", 0.005)
+    counters: Counter[str] = Counter()
+    shared = shared_cache(server, HashingEmbedder(), Meters(counters))
+    server.failure = AWAY[0]
+    await shared.purge(ALICE)
+    await shared.close()
+    assert set(shared._purges._unpurged) == {ALICE.user_digest}
+    server.failure = None
+    await shared.open()
+    assert shared._purges._purging is not None
+    await asyncio.wait_for(shared._purges._purging, 5)
+    assert [shared._purges._unpurged, counters["cache.purge"]] == [{}, 1]
+    await shared.close()
