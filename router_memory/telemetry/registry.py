@@ -123,10 +123,8 @@ class Registry:
         content_type = "text/plain; version=0.0.4; charset=utf-8"
         if self._folder is None:
             return self._library.generate_latest(_Uncreated(self._registry)), content_type
-        from prometheus_client import multiprocess
-
         merged = self._library.CollectorRegistry()
-        multiprocess.MultiProcessCollector(merged, path=str(self._folder))  # type: ignore[no-untyped-call]
+        merged.register(_Merged(self._folder))
         with shared_lock(self._folder):
             return self._library.generate_latest(merged), content_type
 
@@ -141,6 +139,21 @@ class _Uncreated:
         for metric in self._registry.collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
+
+
+class _Merged:
+    """What all workers of a folder have counted. A worker that begins makes a file and then fills it: empty ones count
+    for nothing, where the library's own collector cannot read them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size]
+        yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
 
 
 def _kept_in(folder: Path, values: Any) -> Any:

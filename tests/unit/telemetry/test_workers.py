@@ -113,6 +113,16 @@ def test_a_file_that_cannot_be_read_is_taken_away_with_a_warning(
     assert value_of(telemetry, "llm_memory_requests_total", **LABELS) == 1
 
 
+def test_a_worker_that_begins_keeps_nobody_from_reading(folder: Path) -> None:
+    """Its files are there before anything is in them."""
+    telemetry = Telemetry(folder=folder)
+    telemetry.request(injected(), interface="chat")
+    for kind in ("counter", "histogram", "gauge_livesum"):
+        (folder / f"{kind}_17.db").touch()
+
+    assert value_of(telemetry, "llm_memory_requests_total", **LABELS) == 1
+
+
 def test_a_process_that_never_counted_can_be_dead_too(folder: Path) -> None:
     mark_process_dead(folder, 17)
 
