@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router_memory.backends.valkey.keys import Keys
+from router_memory.errors import BackendRejected
 from router_memory.types import Scope
 from tests.contract.samples import memories, memory, query
 from tests.faults.stores import faults_of, opened
 from tests.servers.census import census
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.servers.fixtures import OwnServer
     from tests.servers.process import Server
 
@@ -69,3 +72,30 @@ async def test_a_damaged_memory_alone_leaves_nothing(own_server: OwnServer, text
         assert (await target.candidates(query(ALICE))).candidates == ()
         await target.add(ALICE, [long])
         assert faults_of(server) == []
+
+
+@pytest.mark.parametrize("field", ["documents", "vectors", "length", "n:semantic", "df:memory"])
+async def test_a_count_that_is_no_number_is_told(own_server: OwnServer, field: str) -> None:
+    """By whoever needs it, and by nobody else; nothing is lost."""
+    server = own_server(search=True)
+    meta = Keys.of("mem:", ALICE).meta
+    async with opened([server.address]) as target:
+        await target.add(ALICE, memories(ALICE, 3))
+        calls: dict[str, tuple[Callable[[], Awaitable[object]], set[str]]] = {
+            "candidates": (lambda: target.candidates(query(ALICE)), {"documents", "vectors"}),
+            "statistics": (lambda: target.statistics(ALICE, ("memory",)), {"documents", "length", "df:memory"}),
+            "count": (lambda: target.count(ALICE), {"n:semantic"}),
+            "list": (lambda: target.list(ALICE), {"n:semantic"}),
+            "stats": (target.stats, {"documents", "vectors"}),
+        }
+        before = server.ask("HGET", meta, field)
+        assert isinstance(before, bytes)
+        server.ask("HSET", meta, field, "many")
+        for call, needed in calls.values():
+            if field in needed:
+                with pytest.raises(BackendRejected, match="the data are damaged: a count of a user is no number"):
+                    await call()
+            else:
+                await call()
+        server.ask("HSET", meta, field, before)
+        assert len((await target.candidates(query(ALICE))).candidates) == 3

@@ -11,7 +11,7 @@ from router_memory.errors import BackendRejected
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Damaged", "Foreign", "Misfiled", "reading"]
+__all__ = ["Damaged", "Foreign", "Misfiled", "number", "reading"]
 
 
 class Damaged(Exception):
@@ -24,6 +24,18 @@ class Foreign(Damaged):
 
 class Misfiled(Exception):
     """A memory of another scope was found where it cannot be."""
+
+
+def number(raw: bytes | None) -> int:
+    """One of the counts in a user's statistics; 0 where there is none.
+
+    Raises:
+        Damaged: It is no number.
+    """
+    try:
+        return int(raw or 0)
+    except ValueError:
+        raise Damaged("a count of a user is no number") from None
 
 
 @contextmanager

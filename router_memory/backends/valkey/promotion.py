@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
 
-from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.damage import number, reading
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.schema import IndexInfo, Shape, create_promoted, parse_info
 from router_memory.backends.valkey.translate import IndexExists, IndexMissing
@@ -32,6 +32,8 @@ _log = logging.getLogger("router_memory.valkey")
 _KNOWN = 4_096
 _POLL_SECONDS = 0.1
 _REFUSED_SECONDS = 60.0
+_MOST_LOOKS = 4
+"""How many users are looked at at the same time: a server that is late has enough to do."""
 _HEADROOM = 1.25
 _KEPT_SHARE = 0.5
 """A graph is dropped when fewer than this share of `promote_at` vectors are left, so that it does not come and go."""
@@ -80,6 +82,7 @@ class Promotions:
         self._most = most
         self._graphs: LRUCache[str, _Graph] = LRUCache(_KNOWN)
         self._looked: LRUCache[str, float] = LRUCache(_KNOWN)  # when to look again
+        self._looking = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._making = asyncio.Lock()
 
@@ -136,7 +139,7 @@ class Promotions:
         graph, now = self._graphs.get(keys.user), monotonic()
         if graph is not None and (graph.ready or now < graph.retry_at):
             return
-        if now >= self._looked.get(keys.user, 0.0):
+        if now >= self._looked.get(keys.user, 0.0) and self._looking < _MOST_LOOKS:
             self._looked[keys.user] = now + _REFUSED_SECONDS  # it was the server, perhaps, that was late
             self._start(keys, lambda: self._look(keys))
 
@@ -189,12 +192,15 @@ class Promotions:
                 graph.retry_at = monotonic() + _REFUSED_SECONDS
 
     async def _look(self, keys: Keys) -> None:
+        self._looking += 1
         try:
-            reply = await self._connection.command("promote", "HGET", keys.meta, "vectors", key=keys.meta)
+            vectors = await self._vectors(keys)
         except BackendError as error:  # as the search before it: an outage is told once, and not for each user
             _log.debug("whether a user is large could not be asked: %s", error)
             return
-        if (vectors := int(reply or 0)) > self._promote_at:
+        finally:
+            self._looking -= 1
+        if vectors > self._promote_at:
             await self._promote(keys, self._graphs.setdefault(keys.user, _Graph()), vectors)
 
     async def _promote(self, keys: Keys, graph: _Graph, vectors: int) -> None:
@@ -238,11 +244,16 @@ class Promotions:
         dropped = 0
         for name in names:
             owner = Keys(keys.prefix, name[len(self._index_name) + 1 : -1])
-            vectors = await self._connection.command("promote", "HGET", owner.meta, "vectors", key=owner.meta)
-            if int(vectors or 0) < self._edge:
+            if await self._vectors(owner) < self._edge:
                 await self._demote(owner)
                 dropped += 1
         return dropped
+
+    async def _vectors(self, keys: Keys) -> int:
+        """How many vectors the user has."""
+        reply = await self._connection.command("promote", "HGET", keys.meta, "vectors", key=keys.meta)
+        with reading("promote", self._connection.location):
+            return number(reply)
 
     async def _create(self, keys: Keys, name: str, vectors: int) -> None:
         command = create_promoted(name, keys.base, self._dimension(), self._shape, int(vectors * _HEADROOM))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from router_memory.backends.valkey.damage import Damaged, Misfiled, reading
+from router_memory.backends.valkey.damage import Damaged, Misfiled, number, reading
 from router_memory.backends.valkey.each import of_each, without_errors
 from router_memory.backends.valkey.keys import Keys
 from router_memory.backends.valkey.records import RECORD_FIELDS, decode_memories, member_position, place
@@ -48,15 +48,15 @@ class Reader:
         epoch, user, documents, length, *counts = await self._meta("statistics", keys, scope, fields)
         if user is None:
             return LexicalStatistics("", 0, 0, {})
-        frequency = {stem: int(count) for stem, count in zip(stems, counts, strict=True) if count is not None}
         decoded = self._decoded("statistics", epoch)
-        return LexicalStatistics(decoded, int(documents or 0), int(length or 0), frequency)
+        with reading("statistics", self._connection.location):
+            frequency = {stem: number(count) for stem, count in zip(stems, counts, strict=True) if count is not None}
+            return LexicalStatistics(decoded, number(documents), number(length), frequency)
 
     async def count(self, scope: Scope, types: frozenset[MemoryType]) -> int:
         """See `MemoryStore.count`."""
         keys = Keys.of(self._prefix, scope)
-        _, *counts = await self._meta("count", keys, scope, ["user", *_tally_fields(scope, types)])
-        return sum(int(count or 0) for count in counts)
+        return await self._tally("count", keys, scope, types)
 
     async def get(self, scope: Scope, id: str) -> MemoryRecord | None:
         """See `MemoryStore.get`."""
@@ -81,8 +81,7 @@ class Reader:
     async def page(self, scope: Scope, types: frozenset[MemoryType], limit: int, after: Position | None) -> Page:
         """Up to `limit` memories behind `after`, newest first; see `MemoryStore.list`."""
         keys = Keys.of(self._prefix, scope)
-        tally = ["user", *_tally_fields(scope, types)]
-        total = sum(int(count or 0) for count in (await self._meta("list", keys, scope, tally))[1:])
+        total = await self._tally("list", keys, scope, types)
         places = await self._places(keys, scope, types, limit + 1, after)
         cursor = encode_cursor(scope, places[limit - 1]) if len(places) > limit else None
         records = await self._records("list", keys, scope, [place.id for place in places[:limit]])
@@ -160,6 +159,12 @@ class Reader:
             with reading(operation, self._connection.location):
                 raise Misfiled("another user was found under this user's digest")
         return values
+
+    async def _tally(self, operation: str, keys: Keys, scope: Scope, types: frozenset[MemoryType]) -> int:
+        """How many memories of some types there are; of all types if none is named."""
+        _, *counts = await self._meta(operation, keys, scope, ["user", *_tally_fields(scope, types)])
+        with reading(operation, self._connection.location):
+            return sum(map(number, counts))
 
     def _decoded(self, operation: str, epoch: bytes | None) -> str:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from router_memory.backends.valkey.damage import Misfiled
+from router_memory.backends.valkey.damage import Misfiled, number
 from router_memory.backends.valkey.query import (
     DISTANCE,
     LONGEST_TIMEOUT_MS,
@@ -143,13 +143,14 @@ class Found:
             scale: What turns a distance into 1 - cosine.
 
         Raises:
+            Damaged: A count is no number.
             Misfiled: It is about another user.
         """
         if kind == META:
             self.epoch_before, user, documents, vectors, self.layout = reply
             if user is not None and user != plan.query.scope.user_id.encode():
                 raise Misfiled("another user was found under this user's digest")
-            self.documents, self.vectors = int(documents or 0), int(vectors or 0)
+            self.documents, self.vectors = number(documents), number(vectors)
         elif kind == EPOCH:
             self.epoch_after = reply
         elif kind == COUNT:

@@ -44,6 +44,8 @@ _TRIES = 3
 _KNOWN_USERS = 10_000
 _WIDER = 4
 _PATIENCE_SECONDS = 0.5
+_NEAR_SECONDS = 0.005
+"""A search given up so shortly before its deadline was given up for it."""
 _SILENT_SECONDS = 600.0
 """How long nothing more is logged of an index that lacks memories."""
 _MORE = MORE.encode()
@@ -112,11 +114,14 @@ class Searcher:
                 exact_only = True  # a graph may be made and dropped again meanwhile; the index over everything is there
                 continue
             except BackendTimeout:
-                if plan.graph is None:
-                    self._promotions.missed(keys)
+                self._late(plan)
                 if last is None:
                     raise
                 return last
+            except asyncio.CancelledError:
+                if monotonic() >= deadline - _NEAR_SECONDS:  # who asked has the same deadline, and may see it first
+                    self._late(plan)
+                raise
             last = plan, found
             if await self._is_settled(plan, found, last_try=left == 0):
                 return last
@@ -126,6 +131,11 @@ class Searcher:
         if last is None:
             raise gone or self._index.unsettled(_OPERATION)
         return last
+
+    def _late(self, plan: Plan) -> None:
+        """Has it looked at whether the user is a large one when a search through the exact index was not in time."""
+        if plan.graph is None:
+            self._promotions.missed(plan.keys)
 
     async def _is_settled(self, plan: Plan, found: Found, *, last_try: bool) -> bool:
         """Whether the answer may be given: of one state of the data, from a whole index, as much as was asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from router_memory.backends.valkey.damage import reading
+from router_memory.backends.valkey.damage import number, reading
 from router_memory.backends.valkey.each import of_each
 from router_memory.backends.valkey.facts import server_facts, text_of, total
 from router_memory.backends.valkey.schema import IndexInfo, for_cluster, parse_info
@@ -28,7 +28,8 @@ async def totals(connection: Connection, index: MainIndex, promotions: Promotion
     async for keys in connection.scan(_OPERATION, f"{index.prefix}meta:{{*}}"):
         for documents, count in await of_each(connection, _OPERATION, keys, _size_of):
             if documents is not None:
-                users, memories, vectors = users + 1, memories + int(documents), vectors + int(count or 0)
+                with reading(_OPERATION, connection.location):
+                    users, memories, vectors = users + 1, memories + number(documents), vectors + number(count)
     info = await index.summary(_OPERATION)
     facts = await server_facts(connection, _OPERATION)
     layout = index.layout
