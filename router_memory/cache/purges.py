@@ -71,9 +71,10 @@ class Purges:
                 return
         else:
             self._meters.count("purge.failed")
-        if len(self._unpurged) < _MOST_UNPURGED:
+        if user in self._unpurged or len(self._unpurged) < _MOST_UNPURGED:
             self._unpurged[user] = monotonic()
-        self._go_on()
+        if not self._closed and (self._purging is None or self._purging.done()):
+            self._purging = asyncio.create_task(self._purge_again(), name="router-memory-cache-purge")
 
     async def purge_now(self, user: str) -> None:
         """The same for operators, who want to know.
@@ -87,10 +88,8 @@ class Purges:
         await self._purge(user, PURGE_NOW_SECONDS)
 
     def open(self) -> None:
-        """Has what fails tried again in the background, as it is from the first, and what was left when it was closed."""
+        """Has what fails tried again in the background, as it is from the first."""
         self._closed = False
-        if self._unpurged:
-            self._go_on()
 
     def end(self) -> None:
         """Begins nothing in the background any more. What is under way is left to the caller."""
@@ -117,10 +116,6 @@ class Purges:
             del self._unpurged[user]
         self._meters.count("purge")
 
-    def _go_on(self) -> None:
-        if not self._closed and (self._purging is None or self._purging.done()):
-            self._purging = asyncio.create_task(self._purge_again(), name="router-memory-cache-purge")
-
     async def _purge_again(self) -> None:
         while self._unpurged:
             await asyncio.sleep(_PURGE_AGAIN_SECONDS)
@@ -128,9 +123,12 @@ class Purges:
 
     async def _purge_pending(self) -> None:
         """Tries those that wait, up to the first for which there is no server."""
-        for user, since in tuple(self._unpurged.items()):
+        for user in tuple(self._unpurged):
+            since = self._unpurged.get(user)  # maybe noted anew, or struck out, while others were tried
+            if since is None:
+                continue
             if monotonic() > since + self._ttl:
-                self._unpurged.pop(user, None)
+                del self._unpurged[user]
                 continue
             try:
                 await self._purge(user, _BACKGROUND_SECONDS)

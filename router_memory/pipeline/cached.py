@@ -142,7 +142,10 @@ class CachedRetriever:
             self._ask_meanwhile(query, attempt, epoch_alone=odds.usual and not rare)
         if rare and attempt.asking is not None:
             asked = await attempt.asking
-            await (self._foresee(asked, attempt, until) if hasty else look.wait())
+            if hasty:
+                await self._foresee(asked, attempt, until)
+            else:
+                await look.wait()
         if not await look.found():
             look.tell(hit=False)
             attempt.end_epoch()
@@ -252,9 +255,9 @@ class _Attempt:
 
     def close(self) -> None:
         """Ends what still goes on. To be called once."""
-        self.end_epoch()
         if self._lull is not None:
             self._lull.left()
+        self.end_epoch()
         if self.asking is not None:
             self.asking.close()
         if self.look is not None:

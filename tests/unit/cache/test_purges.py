@@ -187,20 +187,28 @@ async def test_users_to_purge_are_bounded(
     assert set(shared._purges._unpurged) == {ALICE.user_digest}
 
 
-async def test_what_was_left_at_the_end_is_taken_up_again(
-    server: MemoryHotCache, monkeypatch: pytest.MonkeyPatch
+async def test_a_user_noted_anew_while_others_are_tried_is_not_given_up(
+    shared: SharedCache, server: MemoryHotCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A cache that opens again knows whom it could not take away."""
-    monkeypatch.setattr(module, "_PURGE_AGAIN_SECONDS", 0.005)
-    counters: Counter[str] = Counter()
-    shared = shared_cache(server, HashingEmbedder(), Meters(counters))
+    """The note from before is out of date; the one that came meanwhile is about later entries."""
+    clock, done = Clock(), []
+    monkeypatch.setattr(module, "monotonic", clock)
+    monkeypatch.setattr(module, "_PURGE_AGAIN_SECONDS", 60.0)
     server.failure = AWAY[0]
     await shared.purge(ALICE)
-    await shared.close()
-    assert set(shared._purges._unpurged) == {ALICE.user_digest}
+    await shared.purge(BOB)
     server.failure = None
-    await shared.open()
-    assert shared._purges._purging is not None
-    await asyncio.wait_for(shared._purges._purging, 5)
-    assert [shared._purges._unpurged, counters["cache.purge"]] == [{}, 1]
-    await shared.close()
+    whole = server.purge
+
+    async def watched(user: str, *, within: float) -> None:
+        if user == ALICE.user_digest:
+            clock.now += 61
+            server.failure = AWAY[0]
+            await shared.purge(BOB)
+            server.failure = None
+        await whole(user, within=within)
+        done.append(user)
+
+    monkeypatch.setattr(server, "purge", watched)
+    await shared._purges._purge_pending()
+    assert [done, shared._purges._unpurged] == [[ALICE.user_digest, BOB.user_digest], {}]
