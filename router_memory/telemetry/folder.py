@@ -17,7 +17,7 @@ from pathlib import Path
 
 from router_memory.errors import MissingExtra
 
-__all__ = ["empty_folder", "mark_process_dead", "shared_lock"]
+__all__ = ["empty_folder", "has_values", "mark_process_dead", "shared_lock"]
 
 _log = logging.getLogger("router_memory.telemetry")
 
@@ -58,6 +58,14 @@ def mark_process_dead(folder: Path, pid: int) -> None:
                 dead.unlink(missing_ok=True)
 
 
+def has_values(path: Path) -> bool:
+    """Whether a file is there and not empty, as it is for a moment after it was made."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
 def shared_lock(folder: Path) -> Iterator[None]:
     """Keeps the parent from putting counts together meanwhile: read halfway they would be wrong."""
@@ -78,7 +86,8 @@ def _fold(dead: Path, into: Path) -> None:
         from prometheus_client.mmap_dict import MmapedDict
     except ImportError:
         raise MissingExtra("the metrics of the service", extra="server") from None
-    if not dead.exists():
+    if not has_values(dead):
+        dead.unlink(missing_ok=True)
         return
     counts = list(MmapedDict.read_all_values_from_file(str(dead)))  # type: ignore[no-untyped-call]
     if not into.exists():

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from router_memory.errors import MissingExtra
-from router_memory.telemetry.folder import shared_lock
+from router_memory.telemetry.folder import has_values, shared_lock
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -142,8 +142,9 @@ class _Uncreated:
 
 
 class _Merged:
-    """What all workers of a folder have counted. A worker that begins makes a file and then fills it: empty ones count
-    for nothing, where the library's own collector cannot read them.
+    """What all workers of a folder have counted.
+
+    A worker that begins makes a file and then fills it; the library's own collector cannot read empty ones.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -152,7 +153,7 @@ class _Merged:
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size]
+        files = [str(path) for path in self._folder.glob("*.db") if has_values(path)]
         yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
 
 

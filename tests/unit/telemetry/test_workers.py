@@ -113,14 +113,20 @@ def test_a_file_that_cannot_be_read_is_taken_away_with_a_warning(
     assert value_of(telemetry, "llm_memory_requests_total", **LABELS) == 1
 
 
-def test_a_worker_that_begins_keeps_nobody_from_reading(folder: Path) -> None:
-    """Its files are there before anything is in them."""
+@pytest.mark.parametrize("beginning", [b"", bytes(1 << 16)], ids=["empty", "room made"])
+def test_a_worker_that_begins_keeps_nobody_from_reading(
+    folder: Path, caplog: pytest.LogCaptureFixture, beginning: bytes
+) -> None:
+    """Its files are there before anything is in them; one that dies then has counted nothing that could be lost."""
     telemetry = Telemetry(folder=folder)
     telemetry.request(injected(), interface="chat")
     for kind in ("counter", "histogram", "gauge_livesum"):
-        (folder / f"{kind}_17.db").touch()
+        (folder / f"{kind}_17.db").write_bytes(beginning)
 
     assert value_of(telemetry, "llm_memory_requests_total", **LABELS) == 1
+    mark_process_dead(folder, 17)
+    assert value_of(telemetry, "llm_memory_requests_total", **LABELS) == 1
+    assert [caplog.text, list(folder.glob("*_17.db"))] == ["", []]
 
 
 def test_a_process_that_never_counted_can_be_dead_too(folder: Path) -> None:
