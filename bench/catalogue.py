@@ -130,7 +130,7 @@ BENCHMARKS = (
         answers="what the Valkey store adds to its server's searches, and how it grows to a million memories",
         quick=5,
         full=40,
-        needs="Valkey with Search; 10 GB of memory for a million",
+        needs="Valkey with Search; 10 GB of memory for a million; `--texts FILE` for graphs over embeddings",
         missing=_no_search,
     ),
     Benchmark(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from bench.parts import argument_parser, measure_parts
 from bench.valkey.server import own_server, server_versions
 from bench.valkey.settings import SEED, Settings
+from bench.valkey.texts import unfit
 
 NAME = "valkey"
 PARTS = ("searches", "large", "ingest", "concurrent", "memory", "statistics", "texts")
@@ -27,13 +28,16 @@ def main() -> int:
         "--texts", default="", metavar="FILE", help="texts to embed, one in each line, for the part texts"
     )
     arguments = parser.parse_args()
-    if not arguments.texts:
-        arguments.parts = tuple(part for part in arguments.parts if part != "texts")
-    if not arguments.parts:
-        parser.error("the part texts needs --texts")
     settings = replace(Settings(), seed=arguments.seed, sizes=arguments.sizes, texts=arguments.texts)
     if arguments.quick:
         settings = settings.quick()
+    if arguments.texts:
+        if fault := unfit(settings):
+            parser.error(fault)
+    elif arguments.parts == PARTS:
+        arguments.parts = tuple(part for part in PARTS if part != "texts")
+    elif "texts" in arguments.parts:
+        parser.error("the part texts needs --texts FILE")
     with own_server() as server:
         servers = server_versions(server)
     options = f"--sizes {','.join(map(str, arguments.sizes))}"

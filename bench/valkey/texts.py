@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["measure"]
+__all__ = ["measure", "unfit"]
 
 _AT_ONCE = 512
 
 
 async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
-    """Recall and time with the lines of a file: each user has some of them, the largest as many as there are."""
+    """Recall and time with the lines of a file: each user has some of them, the largest as many as there are.
+
+    Questions are further lines. What is searched for by words is generated, as in the other parts.
+    """
     rows = await _embedded(_lines(Path(settings.texts)))
     room = len(rows) - settings.large_queries
-    if room < settings.large_size:
-        wanted = settings.large_size + settings.large_queries
-        raise SystemExit(f"{settings.texts} has {len(rows):,} different texts; {wanted:,} are needed")
 
     def drawn(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
         return np.ascontiguousarray(rows[rng.permutation(len(rows))[:count]])
@@ -37,6 +37,16 @@ async def measure(settings: Settings) -> tuple[dict[str, Any], list[Claim]]:
     settings = replace(settings, largest_size=min(settings.largest_size, room))
     document, claims = await through_the_store("embedded texts", drawn, settings)
     return {"texts": len(rows), "store": document}, claims
+
+
+def unfit(settings: Settings) -> str:
+    """Why the file cannot be used; empty when it can. Users are to differ from each other, and from the largest."""
+    least = 2 * settings.large_size + settings.large_queries
+    try:
+        found = len(_lines(Path(settings.texts)))
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{settings.texts} cannot be read: {error}"
+    return "" if found >= least else f"{settings.texts} has {found:,} different texts; at least {least:,} are needed"
 
 
 def _lines(path: Path) -> Sequence[str]:

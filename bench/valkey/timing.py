@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from time import perf_counter, process_time
@@ -21,7 +22,10 @@ Work = Callable[[int], Awaitable[object]]
 async def in_turn(
     works: Mapping[str, Work], rounds: int, *, warmup: int = 0, streak: int = 1, pause: float = 0.0
 ) -> dict[str, Seconds]:
-    """The seconds each work took each time; who begins changes from turn to turn.
+    """The seconds each work took each time.
+
+    Their order is drawn anew for each turn: none comes always behind the same other one, which may leave much or
+    little of what it needs in the processor's caches.
 
     Args:
         works: Each is given a number that rises.
@@ -33,11 +37,11 @@ async def in_turn(
             on its own next round, and it is done before the next work begins.
     """
     settle_garbage()
-    names = list(works)
+    names, drawn = list(works), random.Random(len(works))
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for first in range(-warmup, rounds, streak):
-        start = first // streak % len(names)
-        for name in names[start:] + names[:start]:
+        drawn.shuffle(names)
+        for name in names:
             for number in range(first, min(first + streak, rounds)):
                 began = perf_counter()
                 await works[name](number)
