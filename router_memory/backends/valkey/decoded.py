@@ -122,7 +122,7 @@ class Decoded:
         project = scope.project
         user = self._users.get(scope.user_digest) or _User(self._timer() + KEPT_SECONDS)
         known = user.rows
-        stored: dict[bytes, StoredMemory] = {}
+        stored: list[StoredMemory] = []
         unknown: list[bytes] = []
         for name in names:
             kept, row = known.get(name), rows[name]
@@ -132,17 +132,18 @@ class Decoded:
                 and kept[1] == row.get(_STATE)
                 and (project is None or kept[2][0].scope.project == project)
             ):
-                stored[name] = kept[2]
+                stored.append(kept[2])
             else:
                 unknown.append(name)
-        if unknown:
-            found = decode_memories(scope, [(name.decode(), rows[name]) for name in unknown])
-            stored.update(zip(unknown, found, strict=True))
-            if self._half and partings in (None, self._partings):
-                for name, memory in zip(unknown, found, strict=True):
-                    user.keep(name, rows[name][_MEMORY], rows[name][_STATE], memory)
-                self._weigh(scope.user_digest, user)
-        return [stored[name] for name in names]
+        if not unknown:
+            return stored
+        fresh = decode_memories(scope, [(name.decode(), rows[name]) for name in unknown])
+        if self._half and partings in (None, self._partings):
+            for name, memory in zip(unknown, fresh, strict=True):
+                user.keep(name, rows[name][_MEMORY], rows[name][_STATE], memory)
+            self._weigh(scope.user_digest, user)
+        decoded, others = dict(zip(unknown, fresh, strict=True)), iter(stored)
+        return [decoded[name] if name in decoded else next(others) for name in names]
 
     def let_go(self, scope: Scope) -> None:
         """Keeps nothing of a user any more, nor of what searches bring that are under way."""

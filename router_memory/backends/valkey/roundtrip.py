@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
@@ -43,6 +42,8 @@ MOST_COUNTED = 100_000
 
 _DISTANCE = DISTANCE.encode()
 _MEMORY = b"memory"
+_UNKNOWN = b"nan"
+"""The distance of a memory that was not searched for by vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +165,15 @@ class Found:
     def _hits(self, plan: Plan, hits: Mapping[bytes, Hash], cosines: dict[bytes, float], scale: float) -> None:
         own = f"{plan.keys.base}:".encode()
         start, rows = len(own), self.rows
-        for key, fields in hits.items():
+        names = [key[start:] for key in hits if key.startswith(own)]
+        found = [1.0 - float(fields.get(_DISTANCE, _UNKNOWN)) * scale for fields in hits.values()]
+        if len(names) == len(hits) and not cosines:  # as a rule: none is a vector beside a memory's first one
+            cosines.update(zip(names, found, strict=True))
+            rows.update([pair for pair in zip(names, hits.values(), strict=True) if _MEMORY in pair[1]])
+            return
+        for (key, fields), cosine in zip(hits.items(), found, strict=True):
             name = key[start:] if key.startswith(own) else _part_of(plan.keys, key)
-            distance = fields.get(_DISTANCE)
-            cosine = math.nan if distance is None else 1.0 - float(distance) * scale
-            known = cosines.get(name)
-            if known is None or cosine > known:
+            if name not in cosines or cosine > cosines[name]:
                 cosines[name] = cosine
             if _MEMORY in fields:
                 rows[name] = fields

@@ -22,7 +22,7 @@ from router_memory.storage import new_epoch
 from router_memory.types import Candidate, CandidateQuery, CandidateSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -308,7 +308,7 @@ def _has_enough(plan: Plan, found: Found) -> bool:
 def _chosen(query: CandidateQuery, found: Found) -> dict[bytes, float]:
     """Both channels united: ids with their cosine in [-1, 1], NaN without a query vector."""
     chosen = dict(_best(found.dense, query.dense_limit))
-    for name, cosine in _best(found.lexical, query.lexical_limit):
+    for name, cosine in _best(found.lexical, query.lexical_limit).items():
         if name not in chosen or cosine > chosen[name]:
             chosen[name] = cosine
     if query.vector is None:
@@ -318,14 +318,15 @@ def _chosen(query: CandidateQuery, found: Found) -> dict[bytes, float]:
             more = found.rows[name].get(_MORE)
             if more is not None:
                 chosen[name] = max(chosen[name], _nearest_of(more, query.vector))
-    return {name: 1.0 if cosine > 1.0 else max(-1.0, cosine) for name, cosine in chosen.items()}
+    clipped = {name: 1.0 if cosine > 1.0 else -1.0 for name, cosine in chosen.items() if not -1.0 <= cosine <= 1.0}
+    return chosen | clipped
 
 
-def _best(cosines: Mapping[bytes, float], limit: int) -> list[tuple[bytes, float]]:
+def _best(cosines: dict[bytes, float], limit: int) -> dict[bytes, float]:
     """The `limit` nearest."""
     if len(cosines) <= limit:
-        return list(cosines.items())
-    return sorted(cosines.items(), key=lambda item: -item[1])[:limit]
+        return cosines
+    return dict(sorted(cosines.items(), key=lambda item: -item[1])[:limit])
 
 
 def _nearest_of(raw: bytes, vector: NDArray[np.float32]) -> float:
