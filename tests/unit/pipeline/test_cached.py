@@ -556,6 +556,18 @@ async def test_a_request_that_is_given_up_leaves_nothing_behind(store: WatchedSt
     assert hot.shared.lull._requests == 0
 
 
+async def test_an_epoch_that_is_not_needed_is_not_waited_for(store: WatchedStore) -> None:
+    """Level 2 has nothing, and what the store is asked then comes with the epoch."""
+    store.inline = False
+    store.before["epoch"] = asyncio.Event()
+    hot = known(cached(store, MemoryHotCache()), 1.0)
+    found = await asyncio.wait_for(hot.retriever.retrieve(QUERY), 5)
+    assert [found.level, store.calls["epoch"]] == [CacheLevel.MISS, 1]
+    assert SAID[0] in contents(found)
+    await settled(hot)
+    await nothing_goes_on()
+
+
 async def test_who_waits_for_a_look_that_was_given_up_looks_anew(store: WatchedStore) -> None:
     """The others are not cancelled with the one who looked."""
     server = MemoryHotCache()
