@@ -322,6 +322,22 @@ async def test_an_outage_is_not_logged_for_each_user(own_server: OwnServer, capl
         assert "index of a large user" not in caplog.text
 
 
+async def test_few_users_are_looked_at_at_once(own_server: OwnServer) -> None:
+    """However many searches were late at the same moment; the others have their turn later."""
+    server = own_server(search=True)
+    async with opened([server.address]) as target:
+        users = [Keys.of("mem:", Scope(f"user {number}")) for number in range(20)]
+        for user in users:
+            target._promotions.missed(user)
+        assert len(target._promotions._tasks) == promotion._MOST_LOOKS
+        await target.settle()
+        for user in users:
+            target._promotions.missed(user)
+        assert len(target._promotions._tasks) == promotion._MOST_LOOKS
+        await target.settle()
+        assert len(target._promotions._looked) == 2 * promotion._MOST_LOOKS
+
+
 async def test_a_small_user_whose_search_is_late_gets_none(
     own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,7 @@ class Promotions:
             return
         if now >= self._looked.get(keys.user, 0.0) and self._looking < _MOST_LOOKS:
             self._looked[keys.user] = now + _REFUSED_SECONDS  # it was the server, perhaps, that was late
+            self._looking += 1  # here, for many searches may be late at once, before the first look begins
             self._start(keys, lambda: self._look(keys))
 
     def shrunk(self, keys: Keys, before: int, after: int) -> None:
@@ -192,7 +193,6 @@ class Promotions:
                 graph.retry_at = monotonic() + _REFUSED_SECONDS
 
     async def _look(self, keys: Keys) -> None:
-        self._looking += 1
         try:
             vectors = await self._vectors(keys)
         except BackendError as error:  # as the search before it: an outage is told once, and not for each user
